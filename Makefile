@@ -1,0 +1,71 @@
+# `make` alone lists what there is. Everything runs in .venv, made on first use.
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+CORE := $(VENV)/core.stamp
+DEV := $(VENV)/dev.stamp
+
+.PHONY: help demo test test-slow lint format types notebooks readme clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo       restore a photograph and write pictures to demo/ (minutes)"
+	@echo "make test       tests and docstring examples, without the slow ones"
+	@echo "make test-slow  the slow ones"
+	@echo "make lint       ruff: rules and layout; 'make format' mends what it can"
+	@echo "make types      mypy"
+	@echo "make notebooks  run notebooks/*.py and write the .ipynb beside each"
+	@echo "make readme     run the README's Python code"
+	@echo "make clean      remove what the above wrote, .venv excepted"
+
+$(CORE): pyproject.toml
+	@echo "Installing bdip into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable .
+	@touch $@
+
+$(DEV): $(CORE)
+	@echo "Installing what tests and checks need into $(VENV) ..."
+	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+demo: $(CORE)
+	@$(BIN)/python -m bdip demo --output demo
+
+test: $(DEV)
+	@$(BIN)/python -m pytest -q --durations=5
+
+test-slow: $(DEV)
+	@$(BIN)/python -m pytest -q --durations=5 -m slow
+
+lint: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(DEV)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(DEV)
+	@$(BIN)/mypy
+
+# A notebook is committed with its outputs, so that it must stay small.
+notebooks: $(DEV)
+	@for script in $(wildcard notebooks/*.py); do \
+		echo "Running $$script ..."; \
+		$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute "$$script" || exit 1; \
+		size=$$(wc -c < "$${script%.py}.ipynb"); \
+		if [ "$$size" -gt 300000 ]; then \
+			echo "$${script%.py}.ipynb has $$size bytes: draw fewer or smaller figures (limit 300000)."; \
+			exit 1; \
+		fi; \
+	done
+
+readme: $(DEV)
+	@$(BIN)/python tests/readme_code.py README.md
+
+clean:
+	@rm -rf demo build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

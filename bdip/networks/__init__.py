@@ -1,0 +1,16 @@
+"""Generators g_θ: networks whose structure is a prior over images. The only place that imports Flax."""
+
+from bdip.networks.base import Generator, generate
+from bdip.networks.deep_decoder import DeepDecoder
+from bdip.networks.hourglass import Hourglass
+from bdip.networks.resnet import ResNet
+from bdip.networks.unet import UNet
+
+REGISTRY: dict[str, type[Generator]] = {
+    "hourglass": Hourglass,
+    "unet": UNet,
+    "resnet": ResNet,
+    "deep-decoder": DeepDecoder,
+}
+
+__all__ = ["REGISTRY", "DeepDecoder", "Generator", "Hourglass", "ResNet", "UNet", "generate"]

@@ -1,0 +1,29 @@
+"""What a generator g_θ is: a pure map from parameters θ and a fixed latent z to an image."""
+
+from typing import Protocol
+
+from jaxtyping import Array, Float
+
+from bdip.types import Latent, Params, PRNGKey
+
+
+class Generator(Protocol):
+    """A frozen, hashable description of a network; its numbers live in the params that ``init`` draws."""
+
+    def init(self, key: PRNGKey, image_shape: tuple[int, int, int]) -> tuple[Params, Latent]:
+        """Random params and a latent for images of shape (H, W, C)."""
+        ...
+
+    def apply(self, params: Params, latent: Latent) -> Float[Array, "height width C"]:
+        """The image g_θ(z) on the generator's own grid, which covers (H, W)."""
+        ...
+
+
+def generate(
+    generator: Generator, params: Params, latent: Latent, image_shape: tuple[int, int, int]
+) -> Float[Array, "H W C"]:
+    """The image g_θ(z): the central (H, W) pixels of the generator's grid."""
+    grid = generator.apply(params, latent)
+    height, width = image_shape[:2]
+    top, left = (grid.shape[0] - height) // 2, (grid.shape[1] - width) // 2
+    return grid[top : top + height, left : left + width]

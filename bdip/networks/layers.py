@@ -1,0 +1,126 @@
+"""The layers the generators are built from. An image is an array (H, W, C); there is no batch axis."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from bdip.networks.convolution import Padding, convolve
+
+NORM_EPSILON = 1e-5  # added to the variance, as in Ioffe & Szegedy (2015) and PyTorch
+LEAKY_SLOPE = 0.2  # Ulyanov et al. (2018)
+
+ACTIVATIONS = {
+    "leaky_relu": lambda x: jax.nn.leaky_relu(x, LEAKY_SLOPE),
+    "relu": jax.nn.relu,
+    "swish": jax.nn.swish,
+    "elu": jax.nn.elu,
+    "linear": lambda x: x,
+}
+
+Normal: TypeAlias = Callable[
+    [tuple[int, ...]], Array
+]  # standard normal draws of a shape, new ones at each call
+
+
+class Convolution(nnx.Module):
+    """A convolution with He-normal weights: standard deviation sqrt(2 / (kernel**2 in_channels)) (He et al., 2015)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: Padding = "reflect",
+        bias: bool = False,
+        normal: Normal,
+    ):
+        self.stride = stride
+        self.padding = padding
+        std = (2 / (kernel**2 * in_channels)) ** 0.5
+        self.kernel = nnx.Param(std * normal((kernel, kernel, in_channels, out_channels)))
+        self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
+        out = convolve(x, self.kernel[...], stride=self.stride, padding=self.padding)
+        return out if self.bias is None else out + self.bias[...]
+
+
+class Norm(nnx.Module):
+    """Each channel brought to mean ``shift`` and standard deviation ``scale`` over the image, then an activation.
+
+    Batch norm of a batch of one (Ioffe & Szegedy, 2015), always with the statistics of the image at hand.
+    """
+
+    def __init__(self, channels: int, activation: str = "linear"):
+        self.activation = activation
+        self.scale = nnx.Param(jnp.ones(channels))
+        self.shift = nnx.Param(jnp.zeros(channels))
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+        mean = x.mean((0, 1))
+        centred = x - mean
+        variance = jnp.square(centred).mean((0, 1))
+        out = centred * (self.scale[...] * jax.lax.rsqrt(variance + NORM_EPSILON)) + self.shift[...]
+        return ACTIVATIONS[self.activation](out)
+
+
+class Block(nnx.Module):
+    """Convolution, norm, activation: the convolution has no bias, which the norm would take away again."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: Padding = "reflect",
+        activation: str,
+        normal: Normal,
+    ):
+        self.convolution = Convolution(
+            in_channels, out_channels, kernel, stride=stride, padding=padding, normal=normal
+        )
+        self.norm = Norm(out_channels, activation)
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
+        return self.norm(self.convolution(x))
+
+
+def upsample_nearest(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
+    """Each pixel four times."""
+    height, width, channels = x.shape
+    return jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels)).reshape(
+        2 * height, 2 * width, -1
+    )
+
+
+def upsample_bilinear(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
+    """Linear interpolation at the centres of half-size pixels, edges repeated (PyTorch's align_corners=False)."""
+    return _double_linear(_double_linear(x, 0), 1)
+
+
+def _double_linear(x, axis):
+    size = x.shape[axis]
+    before = jnp.concatenate(
+        [jax.lax.slice_in_dim(x, 0, 1, 1, axis), jax.lax.slice_in_dim(x, 0, size - 1, 1, axis)],
+        axis,
+    )
+    after = jnp.concatenate(
+        [
+            jax.lax.slice_in_dim(x, 1, size, 1, axis),
+            jax.lax.slice_in_dim(x, size - 1, size, 1, axis),
+        ],
+        axis,
+    )
+    pair = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis + 1)
+    return pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+
+
+UPSAMPLERS = {"bilinear": upsample_bilinear, "nearest": upsample_nearest}

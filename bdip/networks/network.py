@@ -1,0 +1,168 @@
+"""What the convolutional generators share: fields, checks, and the way from Flax NNX modules to plain params and back."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from bdip.networks import latents
+from bdip.networks.convolution import Padding
+from bdip.networks.layers import ACTIVATIONS, Normal
+from bdip.types import Latent, Params, PRNGKey
+
+Activation = Literal["leaky_relu", "relu", "swish", "elu"]
+OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The fields and methods of every generator here.
+
+    A subclass builds its module, whose last layer must be called ``output``, and says what grid covers an image.
+
+    Arguments:
+        activation: the nonlinearity after each norm.
+        padding: what lies beyond the edge of an image: its mirror image, or zeros.
+        latent: "noise", uniform on [0, latent_scale) in latent_channels channels, or "coordinates", the two coordinates
+            of each pixel.
+        output: "sigmoid" for images between 0 and 1, or "linear".
+    """
+
+    activation: Activation = "leaky_relu"
+    padding: Padding = "reflect"
+    latent: Literal["noise", "coordinates"] = "noise"
+    latent_channels: int = 32
+    latent_scale: float = 0.1
+    output: Literal["sigmoid", "linear"] = "sigmoid"
+
+    def __post_init__(self):
+        check_choice(
+            "activation", self.activation, [name for name in ACTIVATIONS if name != "linear"]
+        )
+        check_choice("padding", self.padding, ["reflect", "zero"])
+        check_choice("latent", self.latent, ["noise", "coordinates"])
+        check_choice("output", self.output, OUTPUTS)
+        check_whole("latent_channels", self.latent_channels)
+        if not self.latent_scale > 0:
+            raise ValueError(
+                f"latent_scale is {self.latent_scale!r} but must be above 0: 0.1 is usual."
+            )
+
+    def build(self, image_channels: int, normal: Normal) -> nnx.Module:
+        """The module, its weights drawn with ``normal``."""
+        raise NotImplementedError
+
+    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+        """The height and width of the latent for an image."""
+        raise NotImplementedError
+
+    def init(self, key: PRNGKey, image_shape: tuple[int, int, int]) -> tuple[Params, Latent]:
+        """Random params and a latent for images of shape (H, W, C)."""
+        return _init(self, key, tuple(image_shape))
+
+    def apply(self, params: Params, latent: Latent) -> Float[Array, "height width C"]:
+        """The image g_θ(z) on the generator's own grid, which covers (H, W)."""
+        image_channels = params["output"]["kernel"].shape[-1]
+        module: Any = nnx.merge(_graph(self, image_channels), params)
+        return OUTPUTS[self.output](module(latent))
+
+    @property
+    def _input_channels(self) -> int:
+        return 2 if self.latent == "coordinates" else self.latent_channels
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _init(
+    generator: Network, key: PRNGKey, image_shape: tuple[int, int, int]
+) -> tuple[Params, Latent]:
+    height, width, image_channels = image_shape
+    params_key, latent_key = jax.random.split(key)
+    module = generator.build(
+        image_channels, _one_draw(params_key, _count_draws(generator, image_channels))
+    )
+    grid = generator.latent_grid(height, width)
+    if generator.latent == "coordinates":
+        latent = latents.coordinates(*grid)
+    else:
+        latent = latents.noise(latent_key, *grid, generator.latent_channels, generator.latent_scale)
+    return nnx.to_pure_dict(nnx.state(module)), latent
+
+
+def _one_draw(key, size):
+    """Normal draws cut from one long vector: one random stream compiles many times faster than one a weight."""
+    draws, start = jax.random.normal(key, (size,)), 0
+
+    def normal(shape):
+        nonlocal start
+        start += math.prod(shape)
+        return draws[start - math.prod(shape) : start].reshape(shape)
+
+    return normal
+
+
+def _count_draws(generator, image_channels):
+    sizes = []
+
+    def count(shape):
+        sizes.append(math.prod(shape))
+        return jnp.zeros(shape)
+
+    nnx.eval_shape(lambda: generator.build(image_channels, count))
+    return sum(sizes)
+
+
+@cache
+def _graph(generator: Network, image_channels: int) -> nnx.GraphDef:
+    return nnx.split(nnx.eval_shape(lambda: generator.build(image_channels, jnp.zeros)))[0]
+
+
+def covering_grid(height: int, width: int, scales: int, smallest: int) -> tuple[int, int]:
+    """The least multiples of 2**scales that cover (height, width) and leave ``smallest`` pixels at the coarsest scale.
+
+    >>> covering_grid(100, 33, scales=4, smallest=2)
+    (112, 48)
+    """
+    step = 2**scales
+    return max(-(-height // step), smallest) * step, max(-(-width // step), smallest) * step
+
+
+def per_scale(channels: int | tuple[int, ...], scales: int) -> tuple[int, ...]:
+    """One number of channels a scale, finest first."""
+    return (channels,) * scales if isinstance(channels, int) else channels
+
+
+def check_choice(name: str, found: object, allowed: Collection[str]) -> None:
+    """Raises ValueError unless the field's value is one of those allowed."""
+    if found not in allowed:
+        raise ValueError(f"{name} is {found!r} but must be one of {', '.join(map(repr, allowed))}.")
+
+
+def check_whole(name: str, found: object, least: int = 1) -> None:
+    """Raises ValueError unless the field's value is a whole number of at least ``least``."""
+    if not isinstance(found, int | np.integer) or isinstance(found, bool) or found < least:
+        raise ValueError(f"{name} is {found!r} but must be a whole number of at least {least}.")
+
+
+def check_channels(name: str, found: object, scales: int, least: int = 1) -> None:
+    """Raises ValueError unless the field is a number of channels, or a tuple of one a scale."""
+    if not isinstance(found, tuple):
+        return check_whole(name, found, least)
+    if len(found) != scales:
+        raise ValueError(
+            f"{name} has {len(found)} entries but scales is {scales}: pass one number for all, or one a scale, finest first."
+        )
+    for entry in found:
+        check_whole(f"an entry of {name}", entry, least)
+
+
+def check_kernel(name: str, found: object) -> None:
+    """Raises ValueError unless the field is the size of an odd kernel that ``convolve`` knows."""
+    if found not in (1, 3, 5):
+        raise ValueError(f"{name} is {found!r} but must be 1, 3 or 5 pixels.")

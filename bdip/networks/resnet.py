@@ -1,0 +1,73 @@
+"""The residual network of the Deep Image Prior (Ulyanov et al., 2018), after He et al. (2016): all at full resolution."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flax import nnx
+
+from bdip.networks.layers import ACTIVATIONS, Block, Convolution, Normal
+from bdip.networks.network import Network, check_whole, covering_grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNet(Network):
+    """A convolution, residual blocks, a convolution.
+
+    Arguments:
+        blocks: how many residual blocks.
+        channels: channels throughout.
+
+    The other arguments are those of ``Network``.
+    """
+
+    blocks: int = 8
+    channels: int = 32
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_whole("blocks", self.blocks)
+        check_whole("channels", self.channels)
+
+    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+        """The image's own grid, made even, and large enough to be mirrored."""
+        return covering_grid(height, width, scales=1, smallest=1)
+
+    def build(self, image_channels: int, normal: Normal) -> nnx.Module:
+        """The module, its weights drawn with ``normal``."""
+        return _ResNet(self, image_channels, normal)
+
+
+class _ResNet(nnx.Module):
+    def __init__(self, config: ResNet, image_channels: int, normal: Normal):
+        channels, padding = config.channels, config.padding
+        self.activation = config.activation
+        self.input = Convolution(
+            config._input_channels, channels, 3, padding=padding, bias=True, normal=normal
+        )
+        self.blocks = nnx.Dict({f"{i:02}": _Residual(config, normal) for i in range(config.blocks)})
+        self.last = Block(
+            channels, channels, 3, padding=padding, activation="linear", normal=normal
+        )
+        self.output = Convolution(
+            channels, image_channels, 3, padding=padding, bias=True, normal=normal
+        )
+
+    def __call__(self, latent):
+        x = ACTIVATIONS[self.activation](self.input(latent))
+        for _, block in sorted(self.blocks.items()):
+            x = block(x)
+        return self.output(self.last(x))
+
+
+class _Residual(nnx.Module):
+    """x plus what two convolutions make of it."""
+
+    def __init__(self, config: ResNet, normal: Normal):
+        style: dict[str, Any] = {"padding": config.padding, "normal": normal}
+        self.first = Block(
+            config.channels, config.channels, 3, activation=config.activation, **style
+        )
+        self.second = Block(config.channels, config.channels, 3, activation="linear", **style)
+
+    def __call__(self, x):
+        return x + self.second(self.first(x))

@@ -1,0 +1,95 @@
+"""The U-Net (Ronneberger, Fischer & Brox, 2015), as the Deep Image Prior uses it: padded, with norms, from noise."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from flax import nnx
+
+from bdip.networks.layers import UPSAMPLERS, Block, Convolution, Normal
+from bdip.networks.network import Network, check_choice, check_whole, covering_grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNet(Network):
+    """Two convolutions a scale, halved by taking the largest of four pixels, with skips as wide as the network.
+
+    Arguments:
+        scales: how many times the grid is halved.
+        channels: channels at the finest scale; each coarser scale has twice as many.
+        upsample: "bilinear" or "nearest".
+
+    The other arguments are those of ``Network``.
+    """
+
+    scales: int = 4
+    channels: int = 32
+    upsample: Literal["bilinear", "nearest"] = "bilinear"
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_whole("scales", self.scales)
+        check_whole("channels", self.channels)
+        check_choice("upsample", self.upsample, UPSAMPLERS)
+
+    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+        """The multiple of 2**scales that covers the image and whose coarsest scale can be mirrored."""
+        return covering_grid(height, width, self.scales, smallest=2)
+
+    def build(self, image_channels: int, normal: Normal) -> nnx.Module:
+        """The module, its weights drawn with ``normal``."""
+        return _UNet(self, image_channels, normal)
+
+
+class _UNet(nnx.Module):
+    def __init__(self, config: UNet, image_channels: int, normal: Normal):
+        self.body = _Level(config, 0, config._input_channels, normal)
+        self.output = Convolution(config.channels, image_channels, 1, bias=True, normal=normal)
+
+    def __call__(self, latent):
+        return self.output(self.body(latent))
+
+
+class _Pair(nnx.Module):
+    """Two 3x3 blocks."""
+
+    def __init__(self, in_channels: int, out_channels: int, config: UNet, normal: Normal):
+        style: dict[str, Any] = {
+            "padding": config.padding,
+            "activation": config.activation,
+            "normal": normal,
+        }
+        self.first = Block(in_channels, out_channels, 3, **style)
+        self.second = Block(out_channels, out_channels, 3, **style)
+
+    def __call__(self, x):
+        return self.second(self.first(x))
+
+
+class _Level(nnx.Module):
+    """One scale: its features beside those of the next scale, brought up."""
+
+    def __init__(self, config: UNet, scale: int, in_channels: int, normal: Normal):
+        channels = config.channels * 2**scale
+        self.upsample = config.upsample
+        self.down = _Pair(in_channels, channels, config, normal)
+        if scale == config.scales:
+            self.coarser = None
+            return
+        self.coarser = _Level(config, scale + 1, channels, normal)
+        self.narrow = Convolution(
+            2 * channels, channels, 3, padding=config.padding, bias=True, normal=normal
+        )
+        self.up = _Pair(2 * channels, channels, config, normal)
+
+    def __call__(self, x):
+        features = self.down(x)
+        if self.coarser is None:
+            return features
+        deep = self.narrow(UPSAMPLERS[self.upsample](self.coarser(_halve(features))))
+        return self.up(jnp.concatenate([features, deep], axis=-1))
+
+
+def _halve(x):
+    height, width, channels = x.shape
+    return x.reshape(height // 2, 2, width // 2, 2, channels).max((1, 3))

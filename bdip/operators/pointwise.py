@@ -1,0 +1,34 @@
+"""Operators that leave the grid alone: identity and mask."""
+
+from jaxtyping import Array, Float
+
+from bdip.operators.base import Operator, Shape
+from bdip.trees import frozen_pytree
+
+
+@frozen_pytree()
+class Identity(Operator):
+    """A = I: denoising and inpainting."""
+
+    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+        return image
+
+    def image_shape(self, data_shape: Shape) -> Shape:
+        return data_shape
+
+
+@frozen_pytree()
+class Mask(Operator):
+    """A = diag(weights): 1 where a value is observed and 0 where it is missing.
+
+    `weights` has shape (H, W, 1) or (H, W, C). `bdip.sample(image, mask)` needs no such operator;
+    it is for compositions, such as `Mask(m) @ Downsample(4)`.
+    """
+
+    weights: Float[Array, "H W C"]
+
+    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+        return self.weights * image
+
+    def image_shape(self, data_shape: Shape) -> Shape:
+        return data_shape

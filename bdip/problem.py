@@ -1,0 +1,241 @@
+"""The inverse problem: data, mask, operator, σ and λ; and every check of a user's arrays.
+
+Users speak in their image's own axes and units. Inside, data are (h, w, C) float32, mapped
+affinely so that the data range becomes [0, 1]. `Units` goes there and back.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike, NDArray
+
+from bdip.noise import estimate_noise_std
+from bdip.operators import Identity, Operator
+from bdip.operators.base import Shape
+from bdip.trees import frozen_pytree
+from bdip.types import Data, Scalar
+
+# An estimated σ below this part of the data range (one grey level of 256) is raised to it: clean
+# pictures estimate near zero, where the posterior is too narrow to be explored.
+LEAST_ESTIMATE = 1 / 255
+# A trailing axis of at most this length is taken for channels without being told.
+MOST_COLOURS = 4
+
+
+class ProblemError(ValueError):
+    """The arrays or numbers given do not describe a problem that can be solved."""
+
+
+@frozen_pytree("image_shape")
+class Problem:
+    """y = A x + noise at the observed places, in the unit range."""
+
+    data: Data
+    mask: Float[Array, "h w 1"]
+    noise_std: Scalar
+    weight_precision: Scalar
+    operator: Operator
+    image_shape: Shape
+
+    @property
+    def observed_count(self) -> Scalar:
+        """Number n of observed values, all channels counted."""
+        return jnp.sum(self.mask) * self.data.shape[-1]
+
+
+@dataclass(frozen=True)
+class Units:
+    """The way from the unit range and channels-last axes back to the user's image.
+
+    `low` and `high` are the data range in the user's units; `channel_axis` is None for grey;
+    `reported` lists in words what was inferred rather than given.
+    """
+
+    low: float
+    high: float
+    channel_axis: int | None
+    dtype: str
+    noise_std: float
+    observed: float
+    reported: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> float:
+        """Width of the data range."""
+        return self.high - self.low
+
+    def image(self, unit: ArrayLike) -> NDArray[np.float32]:
+        """Images (..., H, W, C) in the unit range, in the user's units and axes."""
+        return self._axes(np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.low))
+
+    def spread(self, unit: ArrayLike) -> NDArray[np.float32]:
+        """Standard deviations (..., H, W, C) in the unit range, in the user's units and axes."""
+        return self._axes(np.asarray(unit, np.float32) * np.float32(self.span))
+
+    def _axes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.channel_axis is None:
+            return images[..., 0]
+        return np.moveaxis(images, -1, self.channel_axis - 3)  # counted from the end: (..., H, W, C)
+
+
+def pose(
+    image: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    missing: ArrayLike | None = None,
+    operator: Operator | None = None,
+    noise_std: float | None = None,
+    data_range: tuple[float, float] | None = None,
+    channel_axis: int | None = None,
+    weight_precision: float = 1.0,
+) -> tuple[Problem, Units]:
+    """The problem that `bdip.sample`'s arguments describe, and the way back to their units.
+
+    Raises ProblemError, with the remedy, for whatever does not fit together.
+    """
+    array = _numbers(image, "image")
+    pixels, channel_axis, notes = _channels_last(array, channel_axis)
+    observed = _observed(pixels, mask, missing)
+    low, high, range_note = _range(array.dtype, pixels, observed, data_range)
+    unit = np.where(observed[..., None], (pixels - low) / (high - low), 0).astype(np.float32)
+    std, noise_note = _noise(unit, observed, noise_std, high - low)
+    notes = [*notes, range_note, noise_note]
+    if not (math.isfinite(weight_precision) and weight_precision >= 0):
+        raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
+    operator = Identity() if operator is None else operator
+    if not isinstance(operator, Operator):
+        raise ProblemError(
+            f"operator is {operator!r}: expected a bdip operator, for example bdip.Downsample(4)."
+        )
+    problem = Problem(
+        data=jnp.asarray(unit),
+        mask=jnp.asarray(observed[..., None], jnp.float32),
+        noise_std=jnp.float32(std),
+        weight_precision=jnp.float32(weight_precision),
+        operator=operator,
+        image_shape=operator.image_shape(unit.shape),
+    )
+    share = float(observed.mean())
+    reported = tuple(note for note in notes if note)
+    dtype = str(array.dtype)
+    return problem, Units(low, high, channel_axis, dtype, std * (high - low), share, reported)
+
+
+def _numbers(value: ArrayLike, name: str) -> NDArray[Any]:
+    array = np.asarray(value)
+    if array.dtype == bool or not (np.issubdtype(array.dtype, np.number) and array.size):
+        raise ProblemError(
+            f"{name} has dtype {array.dtype} and shape {array.shape}: expected integers or floats."
+        )
+    if np.iscomplexobj(array):
+        raise ProblemError(f"{name} is complex: pass its magnitude, or real and imaginary channels.")
+    return array
+
+
+def _channels_last(
+    array: NDArray[Any], channel_axis: int | None
+) -> tuple[NDArray[np.float64], int | None, list[str]]:
+    if array.ndim == 2 and channel_axis is None:
+        return array.astype(np.float64)[..., None], None, []
+    notes = []
+    if array.ndim == 3 and channel_axis is None and array.shape[-1] <= MOST_COLOURS:
+        channel_axis = 2
+        notes.append(f"channels: {array.shape[-1]}, on the last axis")
+    if array.ndim != 3 or channel_axis is None or not -3 <= channel_axis < 3:
+        raise ProblemError(
+            f"image has shape {array.shape} with channel_axis={channel_axis}: expected (H, W), or "
+            "(H, W, C) with channel_axis=-1."
+        )
+    channel_axis %= 3
+    return np.moveaxis(array, channel_axis, -1).astype(np.float64), channel_axis, notes
+
+
+def _observed(
+    pixels: NDArray[np.float64], mask: ArrayLike | None, missing: ArrayLike | None
+) -> NDArray[np.bool_]:
+    """Which pixels (h, w) are observed: by the mask, and never where the image is NaN."""
+    if mask is not None and missing is not None:
+        raise ProblemError(
+            "mask and missing are both given: pass one, mask with True where a pixel is observed, "
+            "or missing with True where it is not."
+        )
+    observed = np.ones(pixels.shape[:2], bool)
+    if mask is not None:
+        observed = _truths(mask, "mask", pixels.shape)
+    if missing is not None:
+        observed = ~_truths(missing, "missing", pixels.shape)
+    if np.isinf(pixels[observed]).any():
+        raise ProblemError("image holds infinite values: mark them as missing, or set them to NaN.")
+    observed = observed & ~np.isnan(pixels).any(axis=-1)
+    if not observed.any():
+        raise ProblemError(
+            "no pixel is observed: check the mask's sense (mask is True where a pixel is known, "
+            "missing where it is not) and the image for NaN."
+        )
+    return observed
+
+
+def _truths(value: ArrayLike, name: str, image_shape: Shape) -> NDArray[np.bool_]:
+    array = np.asarray(value)
+    if array.shape != image_shape[:2]:
+        remedy = "pass one value a pixel"
+        if array.shape[:2] == image_shape[:2] and array.ndim == 3:
+            remedy += f", for example {name}[..., 0]"
+        raise ProblemError(
+            f"{name} has shape {array.shape} but image has {image_shape[:2]} pixels: {remedy}."
+        )
+    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+        raise ProblemError(
+            f"{name} holds values other than 0 and 1: pass booleans, for example {name} > 127."
+        )
+    return array.astype(bool)
+
+
+def _range(
+    dtype: np.dtype[Any],
+    pixels: NDArray[np.float64],
+    observed: NDArray[np.bool_],
+    data_range: tuple[float, float] | None,
+) -> tuple[float, float, str]:
+    if data_range is not None:
+        low, high = (float(bound) for bound in data_range)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ProblemError(
+                f"data_range is {data_range}: expected (low, high) with low < high, for example (0, 1)."
+            )
+        return low, high, ""
+    if np.issubdtype(dtype, np.integer):
+        info = np.iinfo(dtype)
+        return float(info.min), float(info.max), ""
+    low, high = float(pixels[observed].min()), float(pixels[observed].max())
+    if low == high:
+        raise ProblemError(
+            f"every observed value is {low:g}, which leaves no range: pass data_range=(low, high)."
+        )
+    return low, high, f"data range: {low:.4g} to {high:.4g}, the observed extremes"
+
+
+def _noise(
+    unit: NDArray[np.float32], observed: NDArray[np.bool_], noise_std: float | None, span: float
+) -> tuple[float, str]:
+    """σ in the unit range, and a note where it was estimated."""
+    if noise_std is not None:
+        if not (math.isfinite(noise_std) and noise_std > 0):
+            raise ProblemError(
+                f"noise_std is {noise_std}: expected a positive number in the image's units; leave "
+                "it out to have it estimated."
+            )
+        return noise_std / span, ""
+    estimate = estimate_noise_std(unit, observed)
+    if not math.isfinite(estimate):
+        raise ProblemError(
+            "the noise cannot be estimated from so few neighbouring observed pixels: pass noise_std."
+        )
+    note = f"noise std: {max(estimate, LEAST_ESTIMATE) * span:.4g}, estimated"
+    if estimate < LEAST_ESTIMATE:
+        note += f" ({estimate * span:.4g}, raised to 1/255 of the data range)"
+    return max(estimate, LEAST_ESTIMATE), note

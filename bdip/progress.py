@@ -1,0 +1,63 @@
+"""What a waiting user sees and can do: a progress bar, and Ctrl-C that loses nothing."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tqdm.auto import tqdm
+
+BAR = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {elapsed}<{remaining}{postfix}"
+
+
+class ProgressBar:
+    """Steps done over all chains, speed, χ² and time left, on standard error."""
+
+    def __init__(self, total: int, shown: bool, notes: tuple[str, ...] = ()) -> None:
+        if shown:
+            for note in notes:
+                print(note, file=sys.stderr)
+        self._bar = tqdm(total=total, disable=not shown, desc="compiling", bar_format=BAR)
+
+    def update(self, done: int, phase: str, chi2: float, speed: float) -> None:
+        """Show `done` steps in all, what the chain is doing, its χ² and its steps a second."""
+        self._bar.set_description_str(phase, refresh=False)
+        self._bar.set_postfix_str(f"{speed:.3g} steps/s, χ² {chi2:.3f}", refresh=False)
+        self._bar.n = done
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
+
+    pressed = False
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[Interrupt]:
+    """Note the first Ctrl-C instead of raising it, so that a block of steps is never cut in two.
+
+    The second one raises KeyboardInterrupt at once. Outside the main thread nothing changes.
+    """
+    noted = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if noted.pressed:
+            raise KeyboardInterrupt
+        noted.pressed = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,21 @@
+"""How the weights move: Langevin samplers, and the descents they are compared with."""
+
+from bdip.samplers.base import Sampler, schedule
+from bdip.samplers.descent import Adam, Sgd
+from bdip.samplers.gp_dip import GpDip
+from bdip.samplers.psgld import Psgld
+from bdip.samplers.schedules import Constant, Cooling, Polynomial, Schedule
+from bdip.samplers.sgld import Sgld
+
+REGISTRY: dict[str, type[Sampler]] = {
+    "sgld": Sgld,
+    "psgld": Psgld,
+    "sgd": Sgd,
+    "adam": Adam,
+    "gp-dip": GpDip,
+}
+
+__all__ = [
+    "REGISTRY", "Adam", "Constant", "Cooling", "GpDip", "Polynomial", "Psgld", "Sampler",
+    "Schedule", "Sgd", "Sgld", "schedule",
+]  # fmt: skip

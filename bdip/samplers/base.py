@@ -1,0 +1,38 @@
+"""What a sampler is: how the weights θ move, given the gradient of the energy U."""
+
+from typing import Any, ClassVar, Protocol
+
+from bdip.samplers.schedules import Constant, Schedule
+from bdip.types import Params, PRNGKey, Scalar
+
+SamplerState = Any
+
+
+class Sampler(Protocol):
+    """A frozen pytree of numbers with two pure functions.
+
+    `warmup` is the number of steps before the first kept one; `exact` says whether the kept draws
+    have the posterior as their law (up to discretisation); `uncertain` whether their spread means
+    anything. A state carries `step_size`, the ε_t of the step that made it: the weight of a draw.
+    """
+
+    exact: ClassVar[bool]
+    uncertain: ClassVar[bool]
+    warmup: Any
+    step_size: Schedule
+
+    def init(self, params: Params) -> SamplerState: ...
+
+    def step(
+        self, key: PRNGKey, params: Params, grad: Params, state: SamplerState, energy: Scalar
+    ) -> tuple[Params, SamplerState]: ...
+
+    @classmethod
+    def default(cls, information: float) -> "Sampler":
+        """The sampler with the package's numbers, for data of `information` = n/σ² (unit range)."""
+        ...
+
+
+def schedule(step_size: float | Schedule) -> Schedule:
+    """A number as a constant schedule; a schedule as it is."""
+    return step_size if callable(step_size) else Constant(step_size)

@@ -1,0 +1,53 @@
+"""How the step size ε_t goes with the step t."""
+
+from typing import Protocol
+
+import jax.numpy as jnp
+
+from bdip.trees import frozen_pytree
+from bdip.types import Scalar
+
+
+class Schedule(Protocol):
+    """A pytree of numbers that gives ε_t at step `step` of a chain with `warmup` warm-up steps."""
+
+    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar: ...
+
+
+@frozen_pytree()
+class Constant:
+    """ε_t = value."""
+
+    value: float
+
+    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar:
+        return jnp.asarray(self.value, jnp.float32)
+
+
+@frozen_pytree()
+class Polynomial:
+    """ε_t = a (b + t)^−γ, with ½ < γ ≤ 1 for a vanishing bias (Welling & Teh 2011, section 3)."""
+
+    a: float
+    b: float = 1.0
+    gamma: float = 0.55
+
+    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar:
+        return self.a * (self.b + step) ** -self.gamma
+
+
+@frozen_pytree()
+class Cooling:
+    """ε_t = hot in the first half of the warm-up, then geometrically down to cold at its end.
+
+    Large steps find the bulk of the posterior; small ones, constant for all kept draws, leave
+    little discretisation heat in them.
+    """
+
+    hot: float
+    cold: float
+
+    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar:
+        progress = jnp.clip(2 * step / jnp.maximum(warmup, 1) - 1, 0, 1)
+        progress = jnp.where(warmup > 0, progress, 1.0)
+        return self.hot * (self.cold / self.hot) ** progress

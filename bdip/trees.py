@@ -1,0 +1,55 @@
+"""Arithmetic on pytrees of arrays: what samplers and energies need, and no more."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TypeVar, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+
+from bdip.types import PRNGKey, Scalar, Tree
+
+T = TypeVar("T")
+
+
+def normal_like(key: PRNGKey, tree: Tree) -> Tree:
+    """Independent standard normals in the shape of `tree`.
+
+    One draw is cut into the leaves: a generator call a leaf would triple the compile time
+    of a network with a hundred tensors.
+    """
+    leaves, treedef = jax.tree.flatten(tree)
+    sizes = [math.prod(leaf.shape) for leaf in leaves]
+    flat = jax.random.normal(key, (sum(sizes),), jnp.float32)
+    parts, start = [], 0
+    for leaf, size in zip(leaves, sizes, strict=True):
+        parts.append(flat[start : start + size].reshape(leaf.shape))
+        start += size
+    return jax.tree.unflatten(treedef, parts)
+
+
+def squared_norm(tree: Tree) -> Scalar:
+    """Sum of the squares of all entries of all leaves."""
+    return sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)), start=jnp.float32(0))
+
+
+def select(condition: Scalar, new: Tree, old: Tree) -> Tree:
+    """`new` where the traced scalar `condition` holds, else `old`, leaf by leaf."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+@dataclass_transform(frozen_default=True)
+def frozen_pytree(*static: str) -> Callable[[type[T]], type[T]]:
+    """Class decorator: the class becomes a frozen dataclass and a pytree.
+
+    The fields named are structure; all others are leaves, so that changing a number in them does
+    not compile again.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        cls = dataclass(frozen=True)(cls)
+        leaves = [field.name for field in fields(cls) if field.name not in static]  # type: ignore[arg-type]
+        return jax.tree_util.register_dataclass(cls, leaves, list(static))
+
+    return register

@@ -1,0 +1,129 @@
+"""The convolution equals XLA's own on explicitly padded input, values and gradients, to float32 rounding."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from bdip.networks.convolution import convolve
+
+# A sum of n products of float32 numbers is off by a few sqrt(n) eps times their size; Winograd's transforms add and
+# subtract up to four terms twice, each way, which costs a further factor of about ten (Lavin & Gray, 2016, table 5).
+ROUNDING = 40 * np.finfo(np.float32).eps
+
+# height, width, in channels, out channels, kernel, stride
+CASES = [
+    (8, 8, 3, 5, 1, 1),
+    (7, 5, 4, 2, 1, 2),
+    (8, 8, 3, 5, 3, 1),
+    (9, 7, 3, 5, 3, 1),
+    (2, 2, 4, 4, 3, 1),
+    (8, 6, 3, 5, 3, 2),
+    (9, 7, 3, 5, 3, 2),
+    (2, 2, 4, 4, 3, 2),
+    (8, 6, 3, 2, 5, 1),
+    (9, 8, 2, 3, 5, 2),
+    (3, 3, 2, 3, 5, 1),
+    (12, 10, 32, 20, 3, 1),
+    (12, 10, 132, 32, 3, 1),
+    (16, 8, 16, 16, 3, 1),
+    (4, 2, 64, 64, 3, 1),
+    (11, 13, 32, 32, 3, 1),
+    (16, 16, 32, 32, 3, 2),
+    (11, 6, 32, 24, 3, 2),
+    (64, 64, 8, 8, 3, 1),
+    (10, 12, 24, 16, 5, 1),
+    (12, 10, 24, 16, 5, 2),
+]
+
+
+def reference(image, kernel, stride, padding):
+    margin = kernel.shape[0] // 2
+    mode = "reflect" if padding == "reflect" else "constant"
+    padded = jnp.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode=mode)
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        padded[None], kernel, (stride, stride), "VALID", dimension_numbers=layout
+    )[0]
+
+
+def draw(case, seed=0):
+    height, width, channels, features, size, stride = case
+    keys = jax.random.split(jax.random.key(seed), 3)
+    image = jax.random.normal(keys[0], (height, width, channels))
+    kernel = jax.random.normal(keys[1], (size, size, channels, features))
+    cotangent = jax.random.normal(keys[2], (-(-height // stride), -(-width // stride), features))
+    return image, kernel, cotangent
+
+
+def assert_equal_to_rounding(found, expected):
+    """To rounding of a sum whose terms are as large as the array's typical entry."""
+    assert found.shape == expected.shape
+    error = np.abs(np.asarray(found) - np.asarray(expected)).max()
+    assert error <= ROUNDING * np.sqrt(np.square(np.asarray(expected)).mean()), error
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zero"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_and_both_gradients_equal_those_of_xla(case, padding):
+    image, kernel, cotangent = draw(case)
+    stride = case[-1]
+    convolve_here = jax.jit(
+        lambda *a: jax.vjp(lambda x, k: convolve(x, k, stride=stride, padding=padding), *a[:2])
+    )
+    convolve_xla = jax.jit(
+        lambda *a: jax.vjp(lambda x, k: reference(x, k, stride, padding), *a[:2])
+    )
+    found, pull_back = convolve_here(image, kernel)
+    expected, pull_back_expected = convolve_xla(image, kernel)
+    assert_equal_to_rounding(found, expected)
+    for found_gradient, expected_gradient in zip(
+        jax.jit(pull_back)(cotangent), jax.jit(pull_back_expected)(cotangent), strict=True
+    ):
+        assert_equal_to_rounding(found_gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("case", [(8, 6, 3, 5, 3, 2), (12, 10, 32, 20, 3, 1)], ids=str)
+def test_it_can_be_mapped_over_images_and_kernels(case):
+    images, kernels, _ = (
+        jnp.stack(pair) for pair in zip(draw(case, seed=0), draw(case, seed=1), strict=True)
+    )
+
+    def gradient(image, kernel):
+        return jax.grad(lambda k: jnp.square(convolve(image, k, stride=case[-1])).sum())(kernel)
+
+    mapped = jax.jit(jax.vmap(gradient))(images, kernels)
+    for i in range(2):
+        assert_equal_to_rounding(mapped[i], jax.jit(gradient)(images[i], kernels[i]))
+
+
+def test_it_runs_and_differentiates_inside_a_scan():
+    image, kernel, _ = draw((8, 8, 16, 16, 3, 1))
+
+    def energy(kernel):
+        body = lambda x, _: (convolve(x, kernel) / 12, None)  # noqa: E731
+        return jnp.square(lax.scan(body, image, length=2)[0]).sum()
+
+    def energy_unrolled(kernel):
+        return jnp.square(
+            reference(reference(image, kernel, 1, "reflect") / 12, kernel, 1, "reflect") / 12
+        ).sum()
+
+    assert_equal_to_rounding(
+        jax.jit(jax.grad(energy))(kernel), jax.jit(jax.grad(energy_unrolled))(kernel)
+    )
+
+
+def test_no_convolution_reaches_the_compiler_on_a_cpu():
+    image, kernel, _ = draw((8, 8, 16, 16, 3, 1))
+    gradient = jax.jit(jax.grad(lambda k: jnp.square(convolve(image, k)).sum()))
+    text = gradient.trace(kernel).lower(lowering_platforms=("cpu",)).as_text()
+    assert "stablehlo.convolution" not in text
+
+
+def test_one_convolution_reaches_the_compiler_elsewhere():
+    image, kernel, _ = draw((8, 8, 16, 16, 3, 1))
+    forward = jax.jit(convolve)
+    text = forward.trace(image, kernel).lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.convolution") == 1

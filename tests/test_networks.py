@@ -1,0 +1,223 @@
+"""What every generator promises, whatever its structure."""
+
+from dataclasses import FrozenInstanceError
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bdip.networks import REGISTRY, DeepDecoder, Hourglass, ResNet, UNet, generate
+from bdip.networks.layers import Norm, upsample_bilinear, upsample_nearest
+
+SMALL = {
+    "hourglass": Hourglass(
+        scales=2, channels_down=6, channels_up=8, channels_skip=(0, 4), latent_channels=4
+    ),
+    "unet": UNet(scales=2, channels=4, latent_channels=4),
+    "resnet": ResNet(blocks=2, channels=6, latent_channels=4),
+    "deep-decoder": DeepDecoder(scales=2, channels=8, latent_channels=4),
+}
+VARIANTS = [
+    Hourglass(
+        scales=1, channels_down=4, channels_up=4, kernel_down=5, upsample="nearest", padding="zero"
+    ),
+    Hourglass(
+        scales=2,
+        channels_down=(4, 6),
+        channels_up=(5, 7),
+        channels_skip=0,
+        kernel_up=1,
+        activation="swish",
+    ),
+    Hourglass(
+        scales=1,
+        channels_down=16,
+        channels_up=16,
+        latent="coordinates",
+        activation="elu",
+        output="linear",
+    ),
+    UNet(scales=1, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
+    ResNet(blocks=1, channels=4, padding="zero", output="linear"),
+    DeepDecoder(scales=1, channels=4, latent="coordinates", upsample="nearest"),
+]
+SHAPES = [(5, 7, 3), (1, 1, 1), (13, 11, 1), (2, 16, 2)]
+
+every_generator = pytest.mark.parametrize("generator", SMALL.values(), ids=SMALL)
+
+
+def energy_and_gradient(generator, params, latent, shape):
+    return jax.jit(
+        jax.value_and_grad(lambda p: jnp.square(generate(generator, p, latent, shape) - 0.3).sum())
+    )(params)
+
+
+def test_the_registry_holds_each_generator_under_its_name():
+    assert {name: type(generator) for name, generator in SMALL.items()} == REGISTRY
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@every_generator
+def test_the_image_has_the_shape_asked_for_and_every_gradient_is_finite(generator, shape):
+    params, latent = generator.init(jax.random.key(0), shape)
+    image = jax.jit(lambda p: generate(generator, p, latent, shape))(params)
+    assert image.shape == shape
+    assert image.dtype == jnp.float32
+    assert image.min() >= 0
+    assert image.max() <= 1
+    energy, gradient = energy_and_gradient(generator, params, latent, shape)
+    assert np.isfinite(energy)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("generator", VARIANTS, ids=lambda g: type(g).__name__)
+def test_every_option_gives_an_image_that_depends_on_every_weight(generator):
+    shape = (9, 6, 3)
+    params, latent = generator.init(jax.random.key(1), shape)
+    energy, gradient = energy_and_gradient(generator, params, latent, shape)
+    assert np.isfinite(energy)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        assert np.isfinite(leaf).all(), path
+        assert np.any(leaf != 0), path
+
+
+@every_generator
+def test_params_are_nested_dicts_of_float32_arrays_and_the_latent_is_one(generator):
+    params, latent = generator.init(jax.random.key(0), (8, 8, 3))
+
+    def assert_plain(tree):
+        for name, branch in tree.items():
+            assert type(name) is str
+            if isinstance(branch, dict):
+                assert type(branch) is dict
+                assert_plain(branch)
+            else:
+                assert isinstance(branch, jax.Array)
+                assert branch.dtype == jnp.float32
+
+    assert type(params) is dict
+    assert_plain(params)
+    assert latent.dtype == jnp.float32
+    assert latent.ndim == 3
+
+
+@every_generator
+def test_the_grid_covers_the_image_and_the_crop_is_central(generator):
+    shape = (9, 11, 1)
+    params, latent = generator.init(jax.random.key(0), shape)
+    grid = generator.apply(params, latent)
+    top, left = (grid.shape[0] - 9) // 2, (grid.shape[1] - 11) // 2
+    assert min(top, left) >= 0
+    image = generate(generator, params, latent, shape)
+    np.testing.assert_array_equal(image, grid[top : top + 9, left : left + 11])
+
+
+@every_generator
+def test_the_same_key_gives_the_same_network_and_another_key_another(generator):
+    shape = (8, 8, 1)
+    first, again, other = (generator.init(jax.random.key(seed), shape) for seed in (0, 0, 1))
+    assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), first, again)))
+    assert not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), first, other)))
+
+
+@every_generator
+def test_compiled_and_plain_evaluation_agree_to_rounding(generator):
+    params, latent = generator.init(jax.random.key(0), (8, 8, 1))
+    compiled = jax.jit(generator.apply)(params, latent)
+    # The output lies in [0, 1]; a dozen normalised layers each add a few roundings.
+    np.testing.assert_allclose(
+        compiled, generator.apply(params, latent), atol=100 * np.finfo(np.float32).eps
+    )
+
+
+@every_generator
+def test_params_can_be_mapped_over(generator):
+    draws = [generator.init(jax.random.key(seed), (6, 6, 1))[0] for seed in (0, 1)]
+    latent = generator.init(jax.random.key(0), (6, 6, 1))[1]
+    apply = jax.jit(generator.apply)
+    images = jax.jit(jax.vmap(generator.apply, (0, None)))(
+        jax.tree.map(lambda *x: jnp.stack(x), *draws), latent
+    )
+    for image, params in zip(images, draws, strict=True):
+        np.testing.assert_allclose(
+            image, apply(params, latent), atol=100 * np.finfo(np.float32).eps
+        )
+
+
+@every_generator
+def test_a_generator_is_a_frozen_hashable_value(generator):
+    assert hash(generator) == hash(type(generator)(**vars(generator)))
+    with pytest.raises(FrozenInstanceError):
+        generator.output = "linear"
+
+
+def test_weights_are_he_normal():
+    params, latent = Hourglass(scales=1, channels_down=64, channels_up=64).init(
+        jax.random.key(0), (8, 8, 3)
+    )
+    kernel = np.asarray(params["body"]["refine"]["convolution"]["kernel"])
+    variance = 2 / (9 * 64)
+    # The sample variance of n normals has relative standard error sqrt(2 / n).
+    assert abs(kernel.var() / variance - 1) < 5 * np.sqrt(2 / kernel.size)
+    assert latent.min() >= 0
+    assert latent.max() < 0.1
+
+
+def test_a_norm_gives_every_channel_its_shift_and_scale():
+    norm = Norm(3)
+    x = 5 + 2 * jax.random.normal(jax.random.key(0), (16, 16, 3))
+    out = norm(x)
+    # The variance is 4, to which 1e-5 is added: the standard deviation falls short of 1 by about 1e-6.
+    np.testing.assert_allclose(out.mean((0, 1)), 0, atol=1e-6)
+    np.testing.assert_allclose(out.std((0, 1)), 1, atol=1e-5)
+
+
+def test_bilinear_doubling_reproduces_a_ramp_but_for_its_ends():
+    ramp = jnp.arange(4.0)[:, None, None] * jnp.ones((1, 3, 2))
+    expected = [
+        0,
+        0.25,
+        0.75,
+        1.25,
+        1.75,
+        2.25,
+        2.75,
+        3,
+    ]  # positions -1/4, 1/4, 3/4, ..., clamped to [0, 3]
+    np.testing.assert_allclose(upsample_bilinear(ramp)[:, 2, 1], expected, atol=1e-6)
+    np.testing.assert_allclose(upsample_bilinear(ramp.swapaxes(0, 1))[2, :, 1], expected, atol=1e-6)
+
+
+def test_nearest_doubling_repeats_each_pixel():
+    x = jnp.arange(6.0).reshape(2, 3, 1)
+    np.testing.assert_array_equal(upsample_nearest(x)[..., 0], np.kron(x[..., 0], np.ones((2, 2))))
+
+
+@pytest.mark.parametrize(
+    ("generator", "field", "value", "message"),
+    [
+        (Hourglass, "scales", 0, "scales is 0 but must be a whole number of at least 1"),
+        (Hourglass, "channels_down", (8, 8), "channels_down has 2 entries but scales is 5"),
+        (Hourglass, "channels_up", 2.5, "channels_up is 2.5"),
+        (Hourglass, "channels_skip", -1, "channels_skip is -1"),
+        (Hourglass, "kernel_up", 4, "kernel_up is 4 but must be 1, 3 or 5"),
+        (
+            Hourglass,
+            "upsample",
+            "cubic",
+            "upsample is 'cubic' but must be one of 'bilinear', 'nearest'",
+        ),
+        (Hourglass, "padding", "edge", "padding is 'edge'"),
+        (Hourglass, "activation", "linear", "activation is 'linear'"),
+        (UNet, "channels", True, "channels is True"),
+        (UNet, "latent", "random", "latent is 'random'"),
+        (ResNet, "blocks", 0, "blocks is 0"),
+        (ResNet, "latent_channels", 0, "latent_channels is 0"),
+        (DeepDecoder, "latent_scale", 0.0, "latent_scale is 0.0 but must be above 0"),
+        (DeepDecoder, "output", "relu", "output is 'relu'"),
+    ],
+)
+def test_a_bad_field_is_refused_with_what_was_found_and_expected(generator, field, value, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        generator(**{field: value})
