@@ -1,12 +1,13 @@
 """Bayesian deep image priors: restore one image from itself alone, with error bars."""
 
 from bdip._version import __version__
-from bdip.api import Settings, SettingsError, sample
+from bdip.api import sample
 from bdip.chain import DivergedError, Progress
 from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
 from bdip.operators import Downsample, Identity, Mask
 from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
+from bdip.settings import Settings, SettingsError
 
 __all__ = [
     "DeepDecoder", "DivergedError", "Downsample", "Hourglass", "Identity", "Mask", "Posterior",

@@ -1,8 +1,9 @@
 """`sample`, the front door: names become objects here, arrays become a Problem, chains an answer."""
 
 import platform
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import reduce
 from time import monotonic
 from typing import Any
 
@@ -19,54 +20,7 @@ from bdip.posterior import Posterior
 from bdip.problem import Problem, Units, pose
 from bdip.progress import ProgressBar, deferred_interrupt
 from bdip.samplers import Sampler
-
-WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
-GP_DIP_JITTER = 1 / 30  # the published recipe's noise on the latent
-
-
-class SettingsError(ValueError):
-    """A setting is out of range, or a name is not known."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long to run and what to keep; `None` stands for the default said beside it.
-
-    steps: steps of each chain, warm-up included.
-    warmup: steps before the first kept one; 40 % of the steps for samplers, none for descents.
-    draws: thinned draws stored for quantiles and diagnostics, evenly spaced after the warm-up. The
-        mean and the standard deviation use *every* step after the warm-up, whatever this is.
-    draws_memory: bytes that the stored draws of all chains may take; fewer are stored rather than
-        more used.
-    output_average: factor β of an exponential average of the outputs, as users of the Deep Image
-        Prior know it (0.99). By default samplers average all kept steps by their step sizes and
-        descents return the last image.
-    input_jitter: standard deviation of fresh Gaussian noise on the latent at each step; by default
-        1/30 for `gp-dip` and none for the rest. It makes the gradient noisy and heats a sampler.
-    weight_precision: λ, precision of the Gaussian prior on the weights; 1 for samplers, 0 for the
-        descents and `gp-dip`, which has a weight decay of its own.
-    block: steps between two looks of the host; by default about half a second's worth.
-    """
-
-    steps: int = 3000
-    warmup: int | None = None
-    draws: int = 100
-    draws_memory: int = 2**28
-    output_average: float | None = None
-    input_jitter: float | None = None
-    weight_precision: float | None = None
-    block: int | None = None
-
-    def __post_init__(self) -> None:
-        warmup = 0 if self.warmup is None else self.warmup
-        _require(self.steps >= 1, "steps", self.steps, "at least 1")
-        _require(0 <= warmup < self.steps, "warmup", warmup, f"from 0 to steps − 1 = {self.steps - 1}")
-        _require(self.draws >= 0, "draws", self.draws, "0 or more")
-        average = 0 if self.output_average is None else self.output_average
-        _require(0 <= average <= 1, "output_average", average, "from 0 to 1, such as 0.99")
-        jitter = 0 if self.input_jitter is None else self.input_jitter
-        _require(jitter >= 0, "input_jitter", jitter, "0 or more, such as 1/30")
-        _require(self.block is None or self.block >= 1, "block", self.block, "at least 1")
+from bdip.settings import Resolved, Settings, SettingsError, require
 
 
 def sample(
@@ -139,40 +93,40 @@ def sample(
         Welling & Teh (ICML 2011); Li, Chen, Carlson & Carin (AAAI 2016).
     """
     settings = settings or Settings()
-    given = {"steps": steps, "warmup": warmup, "draws": draws, "weight_precision": weight_precision}
-    settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
-    _require(chains >= 1, "chains", chains, "at least 1")
-    _require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
-    settings = _resolve(settings, _kind(sampler, samplers.REGISTRY, "sampler"))
-    generator_kind = _kind(generator, networks.REGISTRY, "generator")
+    given: dict[str, Any] = {
+        "steps": steps, "warmup": warmup, "draws": draws, "weight_precision": weight_precision
+    }  # fmt: skip
+    chosen = replace(settings, **{k: v for k, v in given.items() if v is not None})
+    require(chains >= 1, "chains", chains, "at least 1")
+    require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
+    kind = _kind(sampler, samplers.REGISTRY, "sampler")
+    run_settings = chosen.resolve(kind.exact, kind.uncertain, kind is samplers.GpDip)
+    network: Generator = (
+        _kind(generator, networks.REGISTRY, "generator")()
+        if isinstance(generator, str)
+        else generator
+    )
 
     problem, units = pose(
         image, mask, missing=missing, operator=operator, noise_std=noise_std,
         data_range=data_range, channel_axis=channel_axis,
-        weight_precision=settings.weight_precision or 0.0,
+        weight_precision=run_settings.weight_precision,
     )  # fmt: skip
-    if isinstance(generator, str):
-        generator = generator_kind()
-    sampler = _sampler(sampler, problem, settings, step_size, temperature)
-    plan, stored = _plan(settings, sampler, problem, chains)
+    sampler = _sampler(sampler, problem, run_settings.warmup, step_size, temperature)
+    plan, stored = _plan(run_settings, problem, chains)
 
     key = jax.random.key(seed)
     runs = [
-        chain.start(problem, generator, sampler, plan, settings.steps, stored, key, number)
+        chain.start(problem, network, sampler, plan, chosen.steps, stored, key, number)
         for number in range(chains)
     ]
-    bar = ProgressBar(chains * settings.steps, progress, units.reported)
-    complete = _drive(runs, settings.block, bar, callback, time_limit)
-    record = _record(generator, sampler, settings, units, seed)
-    return _posterior([run for run in runs if run.done], units, record, complete)
+    bar = ProgressBar(chains * chosen.steps, progress, units.reported)
+    complete = _drive(runs, chosen.block, bar, callback, time_limit)
+    record = _record(network, sampler, run_settings, units, seed)
+    return _posterior(runs, units, record, complete)
 
 
-def _require(holds: bool, name: str, found: object, expected: str) -> None:
-    if not holds:
-        raise SettingsError(f"{name} is {found}: expected {expected}.")
-
-
-def _kind(given: Any, registry: dict[str, type], name: str) -> type:
+def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]:
     if not isinstance(given, str):
         return type(given)
     if given not in registry:
@@ -180,23 +134,10 @@ def _kind(given: Any, registry: dict[str, type], name: str) -> type:
     return registry[given]
 
 
-def _resolve(settings: Settings, sampler: type) -> Settings:
-    """The settings with every default that depends on the sampler filled in."""
-    published = sampler is samplers.GpDip
-    defaults: dict[str, Any] = {
-        "warmup": int(WARMUP_SHARE * settings.steps) if sampler.uncertain else 0,
-        "weight_precision": 1.0 if sampler.exact else 0.0,
-        "input_jitter": GP_DIP_JITTER if published else 0.0,
-        "output_average": 1.0 if sampler.uncertain else 0.0,
-    }
-    missing = {name: v for name, v in defaults.items() if getattr(settings, name) is None}
-    return replace(settings, **missing)
-
-
 def _sampler(
     given: str | Sampler,
     problem: Problem,
-    settings: Settings,
+    warmup: int,
     step_size: float | samplers.Schedule | None,
     temperature: float | None,
 ) -> Sampler:
@@ -204,31 +145,33 @@ def _sampler(
     if isinstance(given, str):
         information = float(problem.observed_count / problem.noise_std**2)
         given = samplers.REGISTRY[given].default(information)
-    changes: dict[str, Any] = {"warmup": settings.warmup}
+    changes: dict[str, Any] = {"warmup": warmup}
     if step_size is not None:
         if not callable(step_size):
-            _require(step_size > 0, "step_size", step_size, "a number above 0")
+            require(step_size > 0, "step_size", step_size, "a number above 0")
+            step_size = float(step_size)  # an integer would compile again
         changes["step_size"] = samplers.schedule(step_size)
     if temperature is not None:
-        _require(temperature >= 0, "temperature", temperature, "a number of at least 0")
+        require(temperature >= 0, "temperature", temperature, "a number of at least 0")
         if not hasattr(given, "temperature"):
             raise SettingsError(
                 f"temperature is given but {type(given).__name__} has none: leave it out, or use "
                 "sampler='psgld'."
             )
-        changes["temperature"] = temperature
+        changes["temperature"] = float(temperature)
     return replace(given, **changes)  # type: ignore[type-var]
 
 
-def _plan(settings: Settings, sampler: Sampler, problem: Problem, chains: int) -> tuple[Plan, int]:
+def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]:
     """The chain's numbers, and how many draws each chain stores within the memory bound."""
     height, width, channels = problem.image_shape
     affordable = settings.draws_memory // (4 * height * width * channels * chains)
     kept_steps = settings.steps - settings.warmup
-    stored = min(settings.draws, affordable, kept_steps) if sampler.uncertain else 0
-    thin = kept_steps // max(stored, 1)
+    stored = min(settings.draws, affordable, kept_steps)
+    thin = -(-kept_steps // max(stored, 1))  # rounded up: the draws span all the kept steps
     jitter = settings.input_jitter or None
-    return Plan(settings.warmup, thin, settings.output_average, jitter), stored
+    plan = Plan(settings.warmup, thin, settings.output_average, jitter)
+    return plan, min(stored, kept_steps // thin)
 
 
 def _drive(
@@ -246,9 +189,7 @@ def _drive(
             for run in runs:
                 for progress in run.blocks(block):
                     phase = "warm-up" if progress.warming_up else "sampling"
-                    bar.update(
-                        before + run.done, phase, progress.chi2, progress.steps_per_second
-                    )
+                    bar.update(before + run.done, phase, progress.chi2, progress.steps_per_second)
                     if callback is not None:
                         callback(progress)
                     if interrupt.pressed or monotonic() > deadline:
@@ -264,15 +205,15 @@ def _drive(
 
 
 def _record(
-    generator: Generator, sampler: Sampler, settings: Settings, units: Units, seed: int
+    generator: Generator, sampler: Sampler, settings: Resolved, units: Units, seed: int
 ) -> dict[str, Any]:
     """Everything that defines the run, in JSON types."""
     versions = {"bdip": __version__, "jax": jax.__version__, "numpy": np.__version__}
     return {
-        **asdict(settings),
+        **{name: _described(value) for name, value in settings._asdict().items()},
         "sampler": _described(sampler),
         "generator": _described(generator),
-        "seed": seed,
+        "seed": int(seed),
         "noise_std": units.noise_std,
         "data_range": [units.low, units.high],
         "channel_axis": units.channel_axis,
@@ -284,30 +225,31 @@ def _record(
 
 
 def _described(thing: Any) -> Any:
-    """A dataclass as a dictionary with its class's name; numbers and strings as they are."""
-    if is_dataclass(thing):
-        values = {field.name: _described(getattr(thing, field.name)) for field in fields(thing)}
-        return {"name": type(thing).__name__} | values
-    return thing
+    """In JSON types: numbers, strings and lists as they are, the rest its class's name and fields."""
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, list | tuple):
+        return [_described(item) for item in thing]
+    if hasattr(thing, "dtype"):
+        return np.asarray(thing).tolist()
+    names = [field.name for field in fields(thing)] if is_dataclass(thing) else []
+    return {"name": type(thing).__name__} | {n: _described(getattr(thing, n)) for n in names}
 
 
-def _posterior(
-    runs: list[Run], units: Units, record: dict[str, Any], complete: bool
-) -> Posterior:
-    """One answer from the chains that took at least a step."""
-    merged = runs[0].kept.moments
-    for run in runs[1:]:
-        merged = moments.merge(merged, run.kept.moments)
-    if float(merged.weight) > 0:
-        mean, std = merged.mean, np.sqrt(moments.variance(merged))
-        std = std if runs[0].sampler.uncertain else np.nan  # a descent has no spread to speak of
-    else:  # stopped in the warm-up: the last image is the best there is
-        mean, std = runs[0].kept.image, np.nan
+def _posterior(runs: list[Run], units: Units, record: dict[str, Any], complete: bool) -> Posterior:
+    """One answer from the chains that kept something, or else from those that took a step."""
+    runs = [run for run in runs if run.done > run.plan.warmup] or [r for r in runs if r.done]
+    merged = reduce(moments.merge, (run.kept.moments for run in runs))
+    mean, std = merged.mean, np.full(merged.mean.shape, np.nan)
+    if float(merged.weight) == 0:  # stopped in the warm-up: the last image is the best there is
+        mean = runs[0].kept.image
+    elif runs[0].sampler.uncertain:  # a descent has no spread to speak of
+        std = np.sqrt(moments.variance(merged))
     stored = min(run.draws_kept for run in runs)
     draws = np.stack([np.asarray(run.kept.draws[:stored]) for run in runs])
     return Posterior(
         mean=units.image(mean),
-        std=units.spread(np.broadcast_to(std, mean.shape)),
+        std=units.spread(std),
         draws=units.image(draws),
         trace=_traces(runs),
         settings=record,

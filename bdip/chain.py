@@ -178,6 +178,8 @@ def start(
     """
     init_key, chain_key = jax.random.split(jax.random.fold_in(key, chain))
     params, latent = generator.init(init_key, problem.image_shape)
+    # `run_block` donates its buffers: a generator that returns arrays it keeps must not lose them.
+    params, latent = jax.tree.map(jnp.copy, (params, latent))
     state = ChainState(params, sampler.init(params), latent, jnp.int32(0), chain_key)
     kept = Kept(
         running.empty(problem.image_shape),
@@ -242,5 +244,3 @@ def _keep(kept: Kept, image: Image, step: Scalar, step_size: Scalar, plan: Plan)
         kept.draws,
     )
     return Kept(moments, draws, image)
-
-

@@ -5,8 +5,6 @@ colour cut to 8 bits, a page dropped, transparency ignored) is refused, and the 
 to do instead.
 """
 
-import os
-import secrets
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+
+from bdip.files import write_whole
 
 NUMPY = (".npy", ".npz")
 TIFF = (".tif", ".tiff")
@@ -112,7 +112,7 @@ def save_image(
         pixels = np.rint(np.clip(pixels, max(low, whole.min), min(high, whole.max)))
     encoded = _encode(path.suffix.lower(), pixels.astype(name))
     try:
-        _write_whole(path, encoded)
+        write_whole(path, encoded)
     except OSError as error:
         reason = error.strerror or error
         raise ImageError(f"{path} cannot be written ({reason}): choose another folder.") from error
@@ -256,16 +256,3 @@ def _encode(kind: str, pixels: NDArray[Any]) -> bytes:
         return buffer.getvalue()
     plugin = "tifffile" if kind in TIFF else "pillow"
     return imageio.imwrite("<bytes>", pixels, extension=kind, plugin=plugin)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write under another name in the same folder, then rename: no reader sees half a file."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

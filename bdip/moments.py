@@ -27,18 +27,19 @@ def add(
 ) -> Moments:
     """`moments` with `value` added at `weight`.
 
-        W ← memory · W + w,   μ ← μ + (w/W)(x − μ),   S ← memory · S + w (x − μ_old)(x − μ_new)
+        W ← memory · W + w,   μ ← μ + (w/W)(x − μ),   S ← memory · S + w (1 − w/W)(x − μ)²
 
-    With `memory` = 1 this is the weighted mean of all values (West 1979, Comm. ACM 22, 532–535);
-    with `memory` = β < 1 the exponential average with its start-up bias removed; with 0 the last
-    value. A weight of zero changes nothing, even as the first.
+    of which S is a sum of terms that rounding cannot make negative. With `memory` = 1 this is the
+    weighted mean of all values (West 1979, Comm. ACM 22, 532–535); with `memory` = β < 1 the
+    exponential average with its start-up bias removed; with 0 the last value. A weight of zero
+    changes nothing, even as the first.
     """
     kept = jnp.where(weight > 0, memory, 1.0)
     total = kept * moments.weight + weight
     share = jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), 0.0)
     deviation = value - moments.mean
     mean = moments.mean + share * deviation
-    scatter = kept * moments.scatter + weight * deviation * (value - mean)
+    scatter = kept * moments.scatter + weight * deviation * ((1 - share) * deviation)
     return Moments(total, mean, scatter)
 
 

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 NORMAL_MEDIAN = 0.6744897501960817
 
 
-def estimate_noise_std(
-    image: NDArray[np.floating], mask: NDArray[np.bool_] | None = None
-) -> float:
+def estimate_noise_std(image: NDArray[np.floating], mask: NDArray[np.bool_] | None = None) -> float:
     """Standard deviation of white Gaussian noise in `image` (H W C), in the image's units.
 
     Median of the finest diagonal wavelet coefficients (Donoho & Johnstone 1994): scikit-image's

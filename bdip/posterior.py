@@ -2,8 +2,8 @@
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdip.diagnostics import chi2_drift
+from bdip.files import write_whole
 
 FORMAT = 1  # of saved files
 
@@ -56,8 +57,9 @@ class Posterior:
         kept = self.trace["chi2"][:, self.warmup :]
         if kept.shape[1] < 2:
             return {"chi2": np.nan, "chi2_first": np.nan, "chi2_second": np.nan}
-        first, second = chi2_drift(kept.mean(axis=0))
-        return {"chi2": float(kept.mean()), "chi2_first": first, "chi2_second": second}
+        # A chain that was stopped early ends in NaN.
+        first, second = chi2_drift(np.nanmean(kept, axis=0))
+        return {"chi2": float(np.nanmean(kept)), "chi2_first": first, "chi2_second": second}
 
     def summary(self) -> str:
         """The run in a few lines of text."""
@@ -91,7 +93,6 @@ class Posterior:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file, which appears whole or not at all. No pickle."""
-        path = Path(path)
         header = {
             "format": FORMAT, "settings": self.settings, "complete": self.complete,
             "reported": list(self.reported),
@@ -99,15 +100,9 @@ class Posterior:
         arrays = {f"trace.{name}": values for name, values in self.trace.items()}
         arrays |= {"mean": self.mean, "std": self.std, "draws": self.draws}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            try:
-                np.savez(file, header=text, **arrays)  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        content = BytesIO()
+        np.savez(content, header=text, **arrays)  # type: ignore[arg-type]
+        write_whole(Path(path), content.getvalue())
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Posterior":
@@ -130,7 +125,9 @@ class Posterior:
         except PosteriorFileError:
             raise
         except Exception as error:  # zip, header and array errors are of many kinds
-            raise PosteriorFileError(f"{path} is not a whole file saved by bdip: {error}") from error
+            raise PosteriorFileError(
+                f"{path} is not a whole file saved by bdip: {error}"
+            ) from error
         trace = {name.removeprefix("trace."): values for name, values in arrays.items()}
         reported = tuple(header["reported"])
         return Posterior(mean, std, draws, trace, header["settings"], header["complete"], reported)

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -70,7 +71,9 @@ class Units:
 
     def image(self, unit: ArrayLike) -> NDArray[np.float32]:
         """Images (..., H, W, C) in the unit range, in the user's units and axes."""
-        return self._axes(np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.low))
+        return self._axes(
+            np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.low)
+        )
 
     def spread(self, unit: ArrayLike) -> NDArray[np.float32]:
         """Standard deviations (..., H, W, C) in the unit range, in the user's units and axes."""
@@ -79,7 +82,9 @@ class Units:
     def _axes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.channel_axis is None:
             return images[..., 0]
-        return np.moveaxis(images, -1, self.channel_axis - 3)  # counted from the end: (..., H, W, C)
+        return np.moveaxis(
+            images, -1, self.channel_axis - 3
+        )  # counted from the end: (..., H, W, C)
 
 
 def pose(
@@ -111,18 +116,32 @@ def pose(
         raise ProblemError(
             f"operator is {operator!r}: expected a bdip operator, for example bdip.Downsample(4)."
         )
+    image_shape = operator.image_shape(unit.shape)
+    _require_data_shape(operator, image_shape, unit.shape)
     problem = Problem(
         data=jnp.asarray(unit),
         mask=jnp.asarray(observed[..., None], jnp.float32),
         noise_std=jnp.float32(std),
         weight_precision=jnp.float32(weight_precision),
         operator=operator,
-        image_shape=operator.image_shape(unit.shape),
+        image_shape=image_shape,
     )
     share = float(observed.mean())
     reported = tuple(note for note in notes if note)
     dtype = str(array.dtype)
     return problem, Units(low, high, channel_axis, dtype, std * (high - low), share, reported)
+
+
+def _require_data_shape(operator: Operator, image_shape: Shape, data_shape: Shape) -> None:
+    try:
+        found: Any = jax.eval_shape(operator, jnp.zeros(image_shape)).shape
+    except (TypeError, ValueError) as error:
+        found = error
+    if found != data_shape:
+        raise ProblemError(
+            f"operator makes {found} of an image of shape {image_shape}, but the data have shape "
+            f"{data_shape}: give it the weights, and the image the size, that belong together."
+        )
 
 
 def _numbers(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -132,7 +151,9 @@ def _numbers(value: ArrayLike, name: str) -> NDArray[Any]:
             f"{name} has dtype {array.dtype} and shape {array.shape}: expected integers or floats."
         )
     if np.iscomplexobj(array):
-        raise ProblemError(f"{name} is complex: pass its magnitude, or real and imaginary channels.")
+        raise ProblemError(
+            f"{name} is complex: pass its magnitude, or real and imaginary channels."
+        )
     return array
 
 
@@ -202,7 +223,8 @@ def _range(
     data_range: tuple[float, float] | None,
 ) -> tuple[float, float, str]:
     if data_range is not None:
-        low, high = (float(bound) for bound in data_range)
+        low, high = data_range if np.shape(data_range) == (2,) else (np.nan, np.nan)
+        low, high = float(low), float(high)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ProblemError(
                 f"data_range is {data_range}: expected (low, high) with low < high, for example (0, 1)."

@@ -11,12 +11,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
-HELPERS = "_version types trees"
-ENGINE = "operators networks samplers moments diagnostics noise problem potential chain checkpoint"
+HELPERS = "_version types trees files"
+ENGINE = "operators networks samplers moments diagnostics noise settings problem potential chain checkpoint"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
     "types": "",
+    "files": "",
     "trees": "types",
     # 1: knows of arrays only
     "operators": HELPERS,
@@ -27,6 +28,7 @@ MAY_IMPORT = {
     "noise": HELPERS,
     "metrics": HELPERS,
     "progress": HELPERS,
+    "settings": HELPERS,
     # 2 to 6: the way from a problem to its answer
     "problem": f"{HELPERS} operators noise",
     "potential": f"{HELPERS} problem networks.base",

@@ -18,8 +18,12 @@ class Sampler(Protocol):
 
     exact: ClassVar[bool]
     uncertain: ClassVar[bool]
-    warmup: Any
-    step_size: Schedule
+
+    @property
+    def warmup(self) -> int: ...
+
+    @property
+    def step_size(self) -> Schedule: ...
 
     def init(self, params: Params) -> SamplerState: ...
 

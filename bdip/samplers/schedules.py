@@ -11,7 +11,7 @@ from bdip.types import Scalar
 class Schedule(Protocol):
     """A pytree of numbers that gives ε_t at step `step` of a chain with `warmup` warm-up steps."""
 
-    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar: ...
+    def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar: ...
 
 
 @frozen_pytree()
@@ -20,7 +20,7 @@ class Constant:
 
     value: float
 
-    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar:
+    def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar:
         return jnp.asarray(self.value, jnp.float32)
 
 
@@ -32,7 +32,7 @@ class Polynomial:
     b: float = 1.0
     gamma: float = 0.55
 
-    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar:
+    def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar:
         return self.a * (self.b + step) ** -self.gamma
 
 
@@ -47,7 +47,7 @@ class Cooling:
     hot: float
     cold: float
 
-    def __call__(self, step: Scalar, warmup: Scalar) -> Scalar:
+    def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar:
         progress = jnp.clip(2 * step / jnp.maximum(warmup, 1) - 1, 0, 1)
         progress = jnp.where(warmup > 0, progress, 1.0)
         return self.hot * (self.cold / self.hot) ** progress

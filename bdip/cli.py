@@ -1,0 +1,260 @@
+"""The command line: `bdip restore | compare | demo | info`."""
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bdip
+from bdip import networks, samplers
+from bdip.io import ImageError, check_output, load_image, load_mask, save_image
+
+DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+
+class UsageError(ValueError):
+    """The command's words do not fit together."""
+
+
+# What a user can mend: one line, no traceback.
+USER_ERRORS = (
+    UsageError, ImageError, bdip.ProblemError, bdip.SettingsError, bdip.DivergedError, OSError,
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except USER_ERRORS as error:
+        print(f"bdip: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("bdip: interrupted before there was anything to keep", file=sys.stderr)
+        return INTERRUPTED
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Restore one image file, and write its standard deviation beside it."""
+    image, mask = _read(options)
+    output = Path(options.output)
+    std_output = output.with_name(f"{output.stem}-std.tif")
+    check_output(output, image.shape, image.dtype)
+    check_output(std_output, image.shape, np.float32)
+    _check_free(options, output, std_output, *([Path(options.save)] if options.save else []))
+
+    posterior = bdip.sample(image, mask, sampler=options.sampler, **_sampling(options))
+    save_image(output, posterior.mean, image.dtype)
+    written = [str(output)]
+    if np.isfinite(posterior.std).any():
+        save_image(std_output, posterior.std, np.float32)
+        written.append(f"{std_output} (standard deviation, in the image's units)")
+    if options.save:
+        posterior.save(options.save)
+        written.append(str(options.save))
+    if not options.quiet:
+        print(posterior.summary())
+        print("wrote     " + "\n          ".join(written))
+    return DONE if posterior.complete else INTERRUPTED
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Restore one image file with several samplers: curves, pictures, and a table."""
+    from bdip.compare import compare as compare_samplers
+    from bdip.plot import plot_curves, plot_rows
+
+    image, mask = _read(options)
+    image, clean = _truth(options, image)
+    folder = Path(options.output)
+    curves, sheet = folder / "curves.png", folder / "side-by-side.png"
+    _check_free(options, curves, sheet)
+    comparison = compare_samplers(
+        image, mask, clean=clean, samplers=tuple(options.samplers), **_sampling(options)
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    plot_curves(comparison.curves, clean is not None).savefig(curves, dpi=130)
+    posteriors = comparison.posteriors
+    high = next(iter(posteriors.values())).settings["data_range"][1]
+    shown = (
+        image if mask is None else np.where(mask if image.ndim == 2 else mask[..., None], image, 0)
+    )
+    row = [("input", shown), *((name, each.mean) for name, each in posteriors.items())]
+    plot_rows([row], high).savefig(sheet, dpi=130)
+    print(comparison.table())
+    print(f"wrote {curves} and {sheet}")
+    return DONE if all(each.complete for each in posteriors.values()) else INTERRUPTED
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the demonstration."""
+    from bdip.demo import run
+
+    return DONE if run(Path(options.output), options.seed) else FAILED
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print versions, devices, and the names that options take."""
+    import jax
+
+    print(f"bdip {bdip.__version__}, Python {platform.python_version()}, JAX {jax.__version__}")
+    print(f"devices     {', '.join(str(device) for device in jax.devices())}")
+    print(f"generators  {', '.join(networks.REGISTRY)}")
+    print(f"samplers    {', '.join(samplers.REGISTRY)}")
+    return DONE
+
+
+def _read(options: argparse.Namespace) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Image and mask (True where observed) of the files named."""
+    image = load_image(options.image)
+    if options.known:
+        return image, load_mask(options.known)
+    if options.missing:
+        return image, ~load_mask(options.missing)
+    return image, None
+
+
+def _truth(
+    options: argparse.Namespace, image: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The image to restore, with noise added if asked for, and the true one if it is known."""
+    if options.add_noise is not None:
+        if not options.add_noise > 0:
+            raise UsageError(f"--add-noise is {options.add_noise:g}: expected a number above 0.")
+        rng = np.random.default_rng(options.seed)
+        noise = options.add_noise * rng.standard_normal(image.shape)
+        if options.data_range is None and image.dtype.kind != "f":
+            options.data_range = (0, np.iinfo(image.dtype).max)  # the noisy image is of floats
+        options.noise_std = options.noise_std or options.add_noise
+        return image + noise, image
+    if options.clean is None:
+        return image, None
+    clean = load_image(options.clean)
+    if clean.shape != image.shape:
+        raise UsageError(
+            f"--clean {options.clean} has shape {clean.shape} but {options.image} {image.shape}: "
+            "pass the same picture without its damage."
+        )
+    return image, clean
+
+
+def _check_free(options: argparse.Namespace, *outputs: Path) -> None:
+    """Refuse to write over anything that was there, or over the input."""
+    for path in outputs:
+        if path.exists() and path.resolve() == Path(options.image).resolve():
+            raise UsageError(f"{path} is the input itself: choose another output.")
+        if path.exists() and not options.overwrite:
+            raise UsageError(f"{path} exists: choose another output, or add --overwrite.")
+
+
+def _sampling(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `bdip.sample` that both `restore` and `compare` take."""
+    generator = options.generator
+    widths = {"channels": options.channels, "scales": options.scales}
+    if any(width is not None for width in widths.values()):
+        if generator != "hourglass":
+            raise UsageError(f"--channels and --scales are for the hourglass, not for {generator}.")
+        fields = {"channels_down": options.channels, "channels_up": options.channels}
+        fields["scales"] = options.scales
+        try:
+            generator = networks.Hourglass(**{k: v for k, v in fields.items() if v is not None})
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    return {
+        "noise_std": options.noise_std,
+        "data_range": options.data_range,
+        "generator": generator,
+        "steps": options.steps,
+        "warmup": options.warmup,
+        "chains": options.chains,
+        "seed": options.seed,
+        "time_limit": options.time_limit,
+        "progress": not options.quiet,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bdip",
+        description="Restore an image from itself alone, with error bars (Bayesian deep image prior).",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (what there was is kept).",
+    )
+    parser.add_argument("--version", action="version", version=f"bdip {bdip.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    one = commands.add_parser(
+        "restore",
+        help="denoise or inpaint an image file",
+        description="Denoise IN, or fill in its missing pixels, by sampling. Writes OUT in the "
+        "format and depth of IN, and OUT-std.tif beside it: the standard deviation of each pixel.",
+    )
+    _add_image(one)
+    one.add_argument("-o", "--output", metavar="OUT", required=True, help="restored image")
+    one.add_argument(
+        "--save", metavar="FILE.npz", help="also write the whole posterior, draws included"
+    )
+    one.add_argument("--sampler", default="psgld", help=f"{', '.join(samplers.REGISTRY)} [psgld]")
+    _add_sampling(one)
+    one.set_defaults(run=restore)
+
+    several = commands.add_parser(
+        "compare",
+        help="descent against sampling on one image file",
+        description="Restore IN with several samplers and draw how each fares with the steps: its "
+        "χ², and its PSNR where the truth is known (--clean or --add-noise).",
+    )
+    _add_image(several)
+    several.add_argument("-o", "--output", metavar="DIR", default="comparison", help="[comparison]")
+    several.add_argument("--samplers", nargs="+", default=["adam", "psgld"], help="[adam psgld]")
+    truth = several.add_mutually_exclusive_group()
+    truth.add_argument("--clean", metavar="FILE", help="the true image")
+    truth.add_argument(
+        "--add-noise", metavar="S", type=float, help="take IN as the truth, add noise"
+    )
+    _add_sampling(several)
+    several.set_defaults(run=compare)
+
+    show = commands.add_parser("demo", help="restore a bundled photograph; takes a few minutes")
+    show.add_argument("-o", "--output", metavar="DIR", default="demo", help="[demo]")
+    show.add_argument("--seed", type=int, default=0, help="[0]")
+    show.set_defaults(run=demo)
+
+    about = commands.add_parser("info", help="versions, devices, names of samplers and generators")
+    about.set_defaults(run=info)
+    return parser
+
+
+def _add_image(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IN", help="PNG, JPEG, TIFF, BMP or .npy file")
+    masks = parser.add_mutually_exclusive_group()
+    masks.add_argument("--known", metavar="FILE", help="mask image, white where a pixel is known")
+    masks.add_argument("--missing", metavar="FILE", help="mask image, white where one is missing")
+    parser.add_argument(
+        "--noise-std", metavar="S", type=float,
+        help="standard deviation of the noise, in the image's own units [estimated]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
+        help="values the clean image can have [of the file's type; for floats, the extremes]",
+    )  # fmt: skip
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(networks.REGISTRY)
+    parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
+    parser.add_argument("--channels", type=int, help="width of the hourglass: slower, often better")
+    parser.add_argument("--scales", type=int, help="depth of the hourglass")
+    parser.add_argument("--steps", type=int, help=f"steps a chain [{bdip.Settings().steps}]")
+    parser.add_argument("--warmup", type=int, help="of them not averaged [40 %%]")
+    parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")
+    parser.add_argument("--seed", type=int, default=0, help="[0]")
+    parser.add_argument(
+        "--time-limit", metavar="SECONDS", type=float, help="keep what there is then"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")

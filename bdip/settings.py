@@ -1,0 +1,90 @@
+"""How long to run and what to keep: the numbers of a run that belong to no sampler."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
+GP_DIP_JITTER = 1 / 30  # the published recipe's noise on the latent
+
+
+class SettingsError(ValueError):
+    """A setting is out of range, or a name is not known."""
+
+
+def require(holds: bool, name: str, found: object, expected: str) -> None:
+    """Raise SettingsError, saying what was found and what was expected, unless it `holds`."""
+    if not holds:
+        raise SettingsError(f"{name} is {found}: expected {expected}.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to run and what to keep; `None` stands for the default said beside it.
+
+    steps: steps of each chain, warm-up included.
+    warmup: steps before the first kept one; 40 % of the steps for samplers, none for descents.
+    draws: thinned draws stored for quantiles and diagnostics, evenly spaced after the warm-up. The
+        mean and the standard deviation use *every* step after the warm-up, whatever this is.
+    draws_memory: bytes that the stored draws of all chains may take; fewer are stored rather than
+        more used.
+    output_average: factor β of an exponential average of the outputs, as users of the Deep Image
+        Prior know it (0.99). By default samplers average all kept steps by their step sizes and
+        descents return the last image.
+    input_jitter: standard deviation of fresh Gaussian noise on the latent at each step; by default
+        1/30 for `gp-dip` and none for the rest. It makes the gradient noisy and heats a sampler.
+    weight_precision: λ, precision of the Gaussian prior on the weights; 1 for samplers, 0 for the
+        descents and `gp-dip`, which has a weight decay of its own.
+    block: steps between two looks of the host; by default about half a second's worth.
+    """
+
+    steps: int = 3000
+    warmup: int | None = None
+    draws: int = 100
+    draws_memory: int = 2**28
+    output_average: float | None = None
+    input_jitter: float | None = None
+    weight_precision: float | None = None
+    block: int | None = None
+
+    def __post_init__(self) -> None:
+        warmup = 0 if self.warmup is None else self.warmup
+        require(self.steps >= 1, "steps", self.steps, "at least 1")
+        require(
+            0 <= warmup < self.steps, "warmup", warmup, f"from 0 to steps − 1 = {self.steps - 1}"
+        )
+        require(self.draws >= 0, "draws", self.draws, "0 or more")
+        average = 0 if self.output_average is None else self.output_average
+        require(0 <= average <= 1, "output_average", average, "from 0 to 1, such as 0.99")
+        jitter = 0 if self.input_jitter is None else self.input_jitter
+        require(jitter >= 0, "input_jitter", jitter, "0 or more, such as 1/30")
+        require(self.block is None or self.block >= 1, "block", self.block, "at least 1")
+
+    def resolve(self, exact: bool, uncertain: bool, published: bool) -> "Resolved":
+        """The settings with every default filled in, for a sampler of these properties."""
+        return Resolved(
+            steps=self.steps,
+            warmup=_given(self.warmup, int(WARMUP_SHARE * self.steps) if uncertain else 0),
+            draws=self.draws if uncertain else 0,
+            draws_memory=self.draws_memory,
+            output_average=_given(self.output_average, 1.0 if uncertain else 0.0),
+            input_jitter=_given(self.input_jitter, GP_DIP_JITTER if published else 0.0),
+            weight_precision=_given(self.weight_precision, 1.0 if exact else 0.0),
+        )
+
+
+class Resolved(NamedTuple):
+    """`Settings` without open questions; the record of a run."""
+
+    steps: int
+    warmup: int
+    draws: int
+    draws_memory: int
+    output_average: float
+    input_jitter: float
+    weight_precision: float
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value

@@ -1,0 +1,46 @@
+"""What every benchmark writes down beside its figures."""
+
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import bdip
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def save(name: str, rows: list[dict[str, Any]]) -> Path:
+    """Write `rows` with commit, versions and device to `results/name.json`, and return its path."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({**surroundings(), "rows": rows}, indent=1) + "\n")
+    return path
+
+
+def surroundings() -> dict[str, Any]:
+    """Commit (with "+" where files differ from it), versions, device, and the time."""
+    return {
+        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "-s", "-uno") else ""),
+        "bdip": bdip.__version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+        "machine": f"{platform.machine()}, {_cores()} cores",
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
