@@ -111,7 +111,8 @@ class Posterior:
         Raises FileNotFoundError, or PosteriorFileError where the file is something else or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # Opened here, for NumPy leaves a damaged file open.
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             header = json.loads(arrays.pop("header").tobytes())
             if header["format"] != FORMAT:

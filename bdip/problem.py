@@ -251,7 +251,7 @@ def _noise(
                 f"noise_std is {noise_std}: expected a positive number in the image's units; leave "
                 "it out to have it estimated."
             )
-        return noise_std / span, ""
+        return float(noise_std) / span, ""  # also of NumPy's: a record is plain
     estimate = estimate_noise_std(unit, observed)
     if not math.isfinite(estimate):
         raise ProblemError(

@@ -25,7 +25,8 @@ def save(name: str, rows: list[dict[str, Any]]) -> Path:
 def surroundings() -> dict[str, Any]:
     """Commit (with "+" where files differ from it), versions, device, and the time."""
     return {
-        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "-s", "-uno") else ""),
+        "commit": _git("rev-parse", "--short", "HEAD")
+        + ("+" if _git("status", "-s", "-uno") else ""),
         "bdip": bdip.__version__,
         "jax": jax.__version__,
         "python": platform.python_version(),

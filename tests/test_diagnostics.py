@@ -18,7 +18,9 @@ def test_coverage_of_a_right_normal_answer_is_its_level(level, seed):
     mean, std = rng.normal(0, 5, 20_000), rng.uniform(0.1, 3, 20_000)
     truth = rng.normal(mean, std)
     # Binomial standard error √(p(1 − p)/n).
-    assert abs(coverage(truth, mean, std, level) - level) < 4 * np.sqrt(level * (1 - level) / 20_000)
+    assert abs(coverage(truth, mean, std, level) - level) < 4 * np.sqrt(
+        level * (1 - level) / 20_000
+    )
 
 
 def test_coverage_falls_when_the_answer_is_too_sure():

@@ -73,4 +73,6 @@ def test_without_a_whole_block_there_is_no_estimate(shape):
 
 def test_with_no_two_neighbours_observed_there_is_no_estimate():
     rows, columns = np.mgrid[:32, :32]
-    assert np.isnan(estimate_noise_std(noisy(0.1, 0, height=32, width=32), (rows + columns) % 2 == 0))
+    assert np.isnan(
+        estimate_noise_std(noisy(0.1, 0, height=32, width=32), (rows + columns) % 2 == 0)
+    )

@@ -1,6 +1,7 @@
 """How the weights move: each rule against its formula, and the laws its chain must obey."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ CASES = {
     "sgld": Sgld(Constant(STEP)),
     "psgld": Psgld(Constant(STEP), warmup=2),
     "psgld, a gain a tensor": Psgld(Constant(STEP), warmup=2, granularity="tensor"),
-    "psgld, euler": Psgld(Constant(STEP), warmup=2, integrator="euler"),
+    "psgld, no momentum": Psgld(Constant(STEP), warmup=2, momentum=None),
     "sgd": Sgd(Constant(STEP)),
     "sgd, momentum": Sgd(Constant(STEP), momentum=0.9),
     "adam": Adam(Constant(STEP)),
@@ -132,10 +133,9 @@ def test_the_default_for_any_amount_of_data_is_finite_and_positive(name, informa
     assert sampler.step_size(jnp.int32(0), jnp.int32(10)) > 0
 
 
-@pytest.mark.parametrize("change", [{"granularity": "layer"}, {"integrator": "verlet"}])
-def test_an_unknown_structure_of_psgld_is_refused(change):
-    with pytest.raises(ValueError, match="expected"):
-        Psgld(Constant(STEP), **change)
+def test_an_unknown_granularity_is_refused():
+    with pytest.raises(ValueError, match="granularity is \"?'?layer.*expected"):
+        Psgld(Constant(STEP), granularity="layer")
 
 
 # ------------------------------------------------------------------------------- schedules
@@ -201,7 +201,7 @@ def test_momentum_is_the_heavy_ball():
     # v ← μv + ∇U, θ ← θ − (ε/2) v.
     sampler, params = CASES["sgd, momentum"], tree(0)
     state, theta = sampler.init(params), as_float64(params)
-    ball = {name: 0.0 for name in theta}
+    ball = dict.fromkeys(theta, 0.0)
     for t in range(5):
         grad = tree(t + 1)
         params, state = move(sampler, key(t), params, grad, state, 0.0)
@@ -241,15 +241,19 @@ def test_adam_is_kingma_and_bas():
 
 @pytest.mark.parametrize("granularity", ["weight", "tensor"])
 @pytest.mark.parametrize("warmup", [1, 3])
-def test_psgld_follows_its_formula_through_the_warm_up_and_after_it(granularity, warmup):
+@pytest.mark.parametrize("momentum", [None, 0.0, 0.7])
+def test_psgld_follows_its_formula_through_the_warm_up_and_after_it(granularity, warmup, momentum):
+    # At T = 0: v ← v − √ε G ∇U, θ ← θ + (√ε/2) v, v ← cv, θ ← θ + (√ε/2) v; without momentum and
+    # with momentum 0 it is θ ← θ − (ε/2) G ∇U.
     decay, damping = 0.8, 0.3
     sampler = Psgld(
         Constant(STEP), temperature=0.0, warmup=warmup, decay=decay, damping=damping,
-        granularity=granularity,
+        granularity=granularity, momentum=momentum,
     )  # fmt: skip
     params = tree(0)
+    velocity = dict.fromkeys(params, 0.0)
     state, theta = sampler.init(params), as_float64(params)
-    mean_square = {name: 0.0 for name in theta}
+    mean_square = dict.fromkeys(theta, 0.0)
     for t in range(6):
         grad = tree(t + 1)
         params, state = move(sampler, key(t), params, grad, state, 0.0)
@@ -258,7 +262,9 @@ def test_psgld_follows_its_formula_through_the_warm_up_and_after_it(granularity,
             if t < warmup:
                 mean_square[name] = decay * mean_square[name] + (1 - decay) * square
             unbiased = mean_square[name] / (1 - decay ** min(t + 1, warmup))
-            theta[name] = theta[name] - STEP / 2 * g / (np.sqrt(unbiased) + damping)
+            kicked = velocity[name] - np.sqrt(STEP) * g / (np.sqrt(unbiased) + damping)
+            velocity[name] = (momentum or 0.0) * kicked
+            theta[name] = theta[name] + np.sqrt(STEP) / 2 * (kicked + velocity[name])
     assert_trees_close(params, theta, 1e-5)
 
 
@@ -326,7 +332,9 @@ def test_gp_dip_goes_on_when_the_energy_rises_by_less():
     assert_trees_equal(later.good_params, here)
     assert later.good_energy == energy
     for name in here:
-        assert np.abs(moved[name] - here[name]).max() < 10 * STEP  # a step from here, not from before
+        assert (
+            np.abs(moved[name] - here[name]).max() < 10 * STEP
+        )  # a step from here, not from before
 
 
 # --------------------------------------------------------------------------- the law of the noise
@@ -385,7 +393,7 @@ def frozen_psgld(squares, **options):
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
 def test_psglds_noise_has_the_variance_of_its_own_gain(temperature):
     squares = jax.tree.map(jnp.abs, many(1))
-    sampler, state, gain = frozen_psgld(squares, temperature=temperature, integrator="euler")
+    sampler, state, gain = frozen_psgld(squares, temperature=temperature, momentum=None)
     params, grad = many(100), many(200)
     moved, _ = move(sampler, key(0), params, grad, state, 0.0)
     gain = flat(gain)
@@ -393,50 +401,54 @@ def test_psglds_noise_has_the_variance_of_its_own_gain(temperature):
     assert kstest(excess / np.sqrt(0.3 * temperature * gain), "norm").pvalue > 1e-4
 
 
-def test_leimkuhler_and_matthews_noise_is_the_mean_of_two_of_eulers():
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_psglds_velocity_is_refreshed_by_noise_of_the_variance_of_its_own_gain(
+    momentum, temperature
+):
+    # From rest and without force: v' = √((1 − c²) T G) ξ and θ' = θ + (√ε/2) v'.
     squares = jax.tree.map(jnp.abs, many(1))
-    params, grad = many(100), jax.tree.map(jnp.zeros_like, many(0))
-    kicks = {}
-    for integrator in ("euler", "leimkuhler-matthews"):
-        sampler, state, _ = frozen_psgld(squares, integrator=integrator)
-        first, state = move(sampler, key(0), params, grad, state, 0.0)
-        second, _ = move(sampler, key(1), first, grad, state, 0.0)
-        kicks[integrator] = (flat(first) - flat(params), flat(second) - flat(first))
-    expected = (kicks["euler"][0] + kicks["euler"][1]) / 2
-    np.testing.assert_allclose(kicks["leimkuhler-matthews"][1], expected, rtol=0, atol=1e-5)
+    sampler, state, gain = frozen_psgld(squares, temperature=temperature, momentum=momentum)
+    params, still = many(100), jax.tree.map(jnp.zeros_like, squares)
+    moved, state = move(sampler, key(0), params, still, state, 0.0)
+    velocity = flat(state.velocity)
+    scale = np.sqrt((1 - momentum**2) * temperature * flat(gain))
+    assert kstest(velocity / scale, "norm").pvalue > 1e-4
+    travelled = flat(moved) - flat(params)
+    np.testing.assert_allclose(travelled, np.sqrt(0.3) / 2 * velocity, rtol=0, atol=2e-6)
 
 
 # ------------------------------------------------------------------------- the stationary law
 
 
-def stationary_scores(sampler, state, curvature, gain, seed=0, steps=800, law="euler"):
-    """z-scores of the variance and of the lag-1 product of a chain on U = Σ l θ²/2.
+COLUMNS = 1500  # weights of each curvature
+BURN = 250  # steps: the slowest chain below has a = 0.95, and 0.95^(2 · 250) < 1e-11
 
-    `curvature` and `gain` hold one number a group of weights, each group having as many weights
-    as the leaf of `state`'s weights that the sampler moves has columns.
-    """
+
+@partial(jax.jit, static_argnames="steps")
+def averages(sampler, state, curvature, key, steps):
+    """Means of θ_t² and θ_t θ_{t+1} of a chain on U = Σ l θ²/2, a row a curvature."""
+
+    def body(carry, key):
+        params, state = carry
+        grad = {"w": curvature[:, None] * params["w"]}
+        moved, state = sampler.step(key, params, grad, state, 0.0)
+        now = params["w"]
+        return (moved, state), (jnp.mean(now**2, 1), jnp.mean(now * moved["w"], 1))
+
+    start = {"w": jnp.zeros((len(curvature), COLUMNS))}
+    _, means = jax.lax.scan(body, (start, state), jax.random.split(key, BURN + steps))
+    return [jnp.mean(mean[BURN:], 0) for mean in means]
+
+
+def stationary_scores(sampler, state, gain, seed=0, steps=800, momentum=None):
+    """z-scores of the variance and of the lag-1 product, a pair for each of CURVATURES."""
     step_size, temperature = float(sampler.step_size.value), float(sampler.temperature)
-    groups, columns = len(curvature), 1500
-    l = jnp.asarray(curvature, jnp.float32)[:, None]
-    burn = 250  # the slowest chain below has a = 0.95: 0.95^(2 · 250) < 1e-11 of the start is left
-
-    @jax.jit
-    def run(key):
-        def body(carry, key):
-            params, state = carry
-            moved, state = sampler.step(key, params, {"w": l * params["w"]}, state, 0.0)
-            now = params["w"]
-            return (moved, state), (jnp.mean(now**2, 1), jnp.mean(now * moved["w"], 1))
-
-        start = {"w": jnp.zeros((groups, columns))}
-        _, means = jax.lax.scan(body, (start, state), jax.random.split(key, burn + steps))
-        return [jnp.mean(mean[burn:], 0) for mean in means]
-
-    square, product = (np.asarray(mean, np.float64) for mean in run(key(seed)))
-    scores = []
-    for j in range(groups):
-        gamma = laws.autocovariances(step_size, curvature[j], temperature, gain[j], law)
-        n = steps * columns
+    found = averages(sampler, state, jnp.array(CURVATURES), key(seed), steps)
+    square, product = (np.asarray(mean, np.float64) for mean in found)
+    scores, n = [], steps * COLUMNS
+    for j, curvature in enumerate(CURVATURES):
+        gamma = laws.autocovariances(step_size, curvature, temperature, gain[j], momentum)
         scores.append((square[j] - gamma[0]) / laws.error_of_square(gamma, n))
         scores.append((product[j] - gamma[1]) / laws.error_of_product(gamma, n))
     return np.array(scores)
@@ -444,11 +456,11 @@ def stationary_scores(sampler, state, curvature, gain, seed=0, steps=800, law="e
 
 CURVATURES = (0.5, 1.0, 3.0)
 LAWS = [(0.2, 1.0), (0.5, 2.5), (1.0, 0.1), (1.2, 1.0)]  # εl up to 3.6: the limit is 4
-columns = {"w": jnp.zeros((3, 1500))}
 
 
 def scores_of(sampler, **options):
-    return stationary_scores(sampler, sampler.init(columns), CURVATURES, (1.0,) * 3, **options)
+    state = sampler.init({"w": jnp.zeros((3, COLUMNS))})
+    return stationary_scores(sampler, state, (1.0,) * 3, **options)
 
 
 @pytest.mark.parametrize(("step_size", "temperature"), LAWS)
@@ -488,9 +500,7 @@ class WholeDrift(Sgld):
     """ε∇U in the place of (ε/2)∇U."""
 
     def step(self, key, params, grad, state, energy):
-        return super(WholeDrift, self).step(
-            key, params, jax.tree.map(lambda g: 2 * g, grad), state, energy
-        )
+        return super().step(key, params, jax.tree.map(lambda g: 2 * g, grad), state, energy)
 
 
 @frozen_pytree()
@@ -506,40 +516,50 @@ class OneNoiseForAll(Sgld):
     """The same ξ at every step."""
 
     def step(self, key, *args):
-        return super(OneNoiseForAll, self).step(jax.random.key(0), *args)
+        return super().step(jax.random.key(0), *args)
 
 
 @pytest.mark.parametrize(
-    "mutant", [WithoutTemperature, TwiceTheStep, WholeDrift, NoiseOfTwiceTheVariance, OneNoiseForAll]
+    "mutant",
+    [WithoutTemperature, TwiceTheStep, WholeDrift, NoiseOfTwiceTheVariance, OneNoiseForAll],
 )
 def test_the_harness_rejects_a_wrong_rule(mutant):
     assert np.abs(scores_of(mutant(Constant(0.5), 2.5))).max() > 20
 
 
-GAIN_SQUARES = {"w": jnp.tile(jnp.array([0.02, 0.5, 4.0])[:, None], (1, 1500))}
+GAIN_SQUARES = {"w": jnp.tile(jnp.array([0.02, 0.5, 4.0])[:, None], (1, COLUMNS))}
 
 
-def frozen_scores(sampler_type=None, law="euler", **options):
-    sampler, state, gain = frozen_psgld(GAIN_SQUARES, integrator=law, **options)
-    sampler = sampler_type(sampler) if sampler_type else sampler
-    return stationary_scores(sampler, state, CURVATURES, gain["w"][:, 0], law=law)
+def frozen_scores(kind=None, momentum=None, **options):
+    sampler, state, gain = frozen_psgld(GAIN_SQUARES, momentum=momentum, **options)
+    sampler = kind(sampler) if kind else sampler
+    return stationary_scores(sampler, state, gain["w"][:, 0], momentum=momentum)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.2])
-@pytest.mark.parametrize("integrator", ["euler", "leimkuhler-matthews"])
-def test_psglds_stationary_variance_with_a_frozen_gain_is_the_one_of_theory(
-    integrator, temperature
-):
-    # Euler: T/(l(1 − εGl/4)). Leimkuhler & Matthews: T/l exactly, whatever ε and G.
-    assert np.abs(frozen_scores(law=integrator, temperature=temperature)).max() < 4.5
+@pytest.mark.parametrize("momentum", [None, 0.0, 0.5, 0.9])
+def test_psglds_stationary_variance_with_a_frozen_gain_is_the_one_of_theory(momentum, temperature):
+    # Without momentum T/(l(1 − εGl/4)); with it T/l exactly, whatever ε, G and c.
+    assert np.abs(frozen_scores(momentum=momentum, temperature=temperature)).max() < 4.5
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("gain", [0.5, 2.0])
+def test_in_theory_momentum_leaves_no_discretisation_heat(momentum, gain):
+    # The law that the test above compares with is that of the recursion, not of the claim.
+    for l in CURVATURES:
+        variance = laws.autocovariances(0.3, l, 1.7, gain, momentum)[0]
+        assert variance == pytest.approx(1.7 / l, rel=1e-9)
+
+
+@frozen_pytree()
 class GainNotInTheNoise:
     """Psgld whose noise is √(εT) ξ without √G."""
 
-    def __init__(self, sampler):
-        self.sampler = sampler
-        self.step_size, self.temperature = sampler.step_size, sampler.temperature
+    sampler: Psgld
+
+    step_size = property(lambda self: self.sampler.step_size)
+    temperature = property(lambda self: self.sampler.temperature)
 
     def step(self, key, params, grad, state, energy):
         still = replace(self.sampler, temperature=0.0)
@@ -553,9 +573,7 @@ def test_the_harness_rejects_noise_that_is_not_preconditioned_as_the_drift_is():
     assert np.abs(frozen_scores(GainNotInTheNoise)).max() > 20
 
 
-def test_the_harness_tells_the_two_integrators_apart():
-    sampler, state, gain = frozen_psgld(GAIN_SQUARES, integrator="euler")
-    scores = stationary_scores(
-        sampler, state, CURVATURES, gain["w"][:, 0], law="leimkuhler-matthews"
-    )
+def test_the_harness_tells_momentum_zero_from_no_momentum():
+    sampler, state, gain = frozen_psgld(GAIN_SQUARES, momentum=None)
+    scores = stationary_scores(sampler, state, gain["w"][:, 0], momentum=0.0)
     assert np.abs(scores).max() > 20

@@ -1,4 +1,4 @@
-"""SGLD with a diagonal preconditioner that is adapted in the warm-up and frozen after it."""
+"""Langevin dynamics with a diagonal preconditioner that is adapted in the warm-up and frozen after it."""
 
 from typing import ClassVar, NamedTuple
 
@@ -11,31 +11,37 @@ from bdip.types import Params, PRNGKey, Scalar
 
 
 class PsgldState(NamedTuple):
-    """Steps done, the size of the last, the decaying mean of squared gradients, the last noise."""
+    """Steps done, the size of the last, the decaying mean of squared gradients, the velocity."""
 
     step: Scalar
     step_size: Scalar
     square: Params
-    noise: Params
+    velocity: Params
 
 
-@frozen_pytree("granularity", "integrator")
+@frozen_pytree("granularity")
 class Psgld:
     """Preconditioned Langevin dynamics (Li et al., AAAI 2016, algorithm 1):
 
         V ← αV + (1 − α) ∇U²  while t < warmup,   G = 1/(√V̂ + δ)
-        θ ← θ − (ε_t/2) G ∇U(θ) + √(ε_t T G) ζ_t,   ξ_t ~ N(0, I)
+        θ ← θ − (ε_t/2) G ∇U(θ) + √(ε_t T G) ξ,   ξ ~ N(0, I)
 
     V̂ is V with its start-up bias removed. G no longer changes once the first draw is kept, so the
     correction term Γ of the paper is zero and exp(−U/T) is the target, up to the step size.
     `granularity` is "weight" for one G a weight or "tensor" for one G a tensor (the mean square).
 
-    `integrator` is how noise enters. With "euler", ζ_t = ξ_t, and a direction of curvature l has
-    variance T/(l(1 − εGl/4)): too hot. With "leimkuhler-matthews", ζ_t = (ξ_t + ξ_{t−1})/2, which
-    costs nothing and has the exact variance T/l (Leimkuhler & Matthews, Appl. Math. Res. Express
-    2013: their scheme for Brownian dynamics).
+    That step is taken with `momentum` None. With a number 0 ≤ c < 1 the weights have a velocity v
+    that is kept from step to step (Leimkuhler & Matthews, 2013: BAOAB, its kicks joined):
 
-    `step_size` is ε, about twice the change of a weight in one step of pure drift.
+        v ← v − √ε_t G ∇U(θ),   θ ← θ + (√ε_t/2) v,
+        v ← c v + √((1 − c²) T G) ξ,   θ ← θ + (√ε_t/2) v
+
+    It costs no more, moves slow directions (1 + c)/(1 − c) times as fast at the same ε, and where
+    Euler's step leaves a direction of curvature l the variance T/(l(1 − εGl/4)), it leaves T/l.
+    At T = 0, momentum None and momentum 0 are both gradient descent.
+
+    `step_size` is ε; `damping` δ keeps G bounded where a gradient vanishes, as the prior's does not:
+    in equilibrium a weight that the data do not reach has √V = √λ.
     """
 
     exact: ClassVar[bool] = True
@@ -44,49 +50,61 @@ class Psgld:
     step_size: Schedule
     temperature: float = 1.0
     warmup: int = 0
+    momentum: float | None = 0.9
     decay: float = 0.99
-    damping: float = 1e-3
+    damping: float = 1.0
     granularity: str = "weight"
-    integrator: str = "leimkuhler-matthews"
 
     def __post_init__(self) -> None:
         if self.granularity not in ("weight", "tensor"):
             raise ValueError(f'granularity is {self.granularity!r}: expected "weight" or "tensor".')
-        if self.integrator not in ("euler", "leimkuhler-matthews"):
-            raise ValueError(
-                f'integrator is {self.integrator!r}: expected "euler" or "leimkuhler-matthews".'
-            )
 
     def init(self, params: Params) -> PsgldState:
         square = jax.tree.map(lambda p: jnp.zeros_like(self._square(p)), params)
-        noise = jax.tree.map(jnp.zeros_like, params)
-        return PsgldState(jnp.int32(0), jnp.float32(0), square, noise)
+        velocity = None if self.momentum is None else jax.tree.map(jnp.zeros_like, params)
+        return PsgldState(jnp.int32(0), jnp.float32(0), square, velocity)
 
     def step(
         self, key: PRNGKey, params: Params, grad: Params, state: PsgldState, energy: Scalar
     ) -> tuple[Params, PsgldState]:
         step_size = self.step_size(state.step, self.warmup)
-        adapting = state.step < self.warmup
-        decay = jnp.where(adapting, self.decay, 1.0)
+        decay = jnp.where(state.step < self.warmup, self.decay, 1.0)
         square = jax.tree.map(
             lambda v, g: decay * v + (1 - decay) * self._square(g), state.square, grad
         )
         adapted = jnp.minimum(state.step + 1, self.warmup)
         unbias = 1 / (1 - self.decay ** jnp.maximum(adapted, 1))
-
+        gain = jax.tree.map(lambda v: 1 / (jnp.sqrt(v * unbias) + self.damping), square)
         noise = normal_like(key, params)
-        kick = noise
-        if self.integrator == "leimkuhler-matthews":
-            kick = jax.tree.map(lambda new, old: (new + old) / 2, noise, state.noise)
+        move = self._euler if self.momentum is None else self._baoab
+        params, velocity = move(step_size, params, grad, gain, noise, state.velocity)
+        return params, PsgldState(state.step + 1, step_size, square, velocity)
 
-        def move(p: Params, g: Params, v: Params, zeta: Params) -> Params:
-            gain = 1 / (jnp.sqrt(v * unbias) + self.damping)
-            return (
-                p - step_size / 2 * gain * g + jnp.sqrt(step_size * self.temperature * gain) * zeta
-            )
+    def _euler(
+        self, step_size: Scalar, params: Params, grad: Params, gain: Params, noise: Params, _: None
+    ) -> tuple[Params, None]:
+        heat = step_size * self.temperature
+        params = jax.tree.map(
+            lambda p, g, gain, xi: p - step_size / 2 * gain * g + jnp.sqrt(heat * gain) * xi,
+            params, grad, gain, noise,
+        )  # fmt: skip
+        return params, None
 
-        params = jax.tree.map(move, params, grad, square, kick)
-        return params, PsgldState(state.step + 1, step_size, square, noise)
+    def _baoab(
+        self, step_size: Scalar, params: Params, grad: Params, gain: Params, noise: Params,
+        velocity: Params,
+    ) -> tuple[Params, Params]:  # fmt: skip
+        time = jnp.sqrt(step_size)
+        kept = self.momentum
+        fresh = self.temperature * (1 - kept**2)
+        kicked = jax.tree.map(lambda v, g, gain: v - time * gain * g, velocity, grad, gain)
+        velocity = jax.tree.map(
+            lambda v, gain, xi: kept * v + jnp.sqrt(fresh * gain) * xi, kicked, gain, noise
+        )
+        params = jax.tree.map(
+            lambda p, before, after: p + time / 2 * (before + after), params, kicked, velocity
+        )
+        return params, velocity
 
     def _square(self, grad: Params) -> Params:
         return grad**2 if self.granularity == "weight" else jnp.mean(grad**2)

@@ -1,0 +1,125 @@
+"""The command line, as a user meets it: files in, files out, and one line for whatever is wrong."""
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from bdip.cli import main
+from bdip.posterior import Posterior
+
+TINY = ["--channels", "4", "--scales", "2", "--steps", "12", "--quiet"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    photo = np.clip(rng.normal(128, 40, (16, 16)), 0, 255).astype(np.uint8)
+    imageio.imwrite("photo.png", photo)
+    imageio.imwrite("known.png", (rng.random((16, 16)) < 0.5).astype(np.uint8) * np.uint8(255))
+    imageio.imwrite("small.png", np.full((15, 16), 255, np.uint8))
+    imageio.imwrite("black.png", np.zeros((16, 16), np.uint8))
+    np.save("nan.npy", np.full((16, 16), np.nan, np.float32))
+    np.save("infinite.npy", np.full((16, 16), np.inf, np.float32))
+    return tmp_path
+
+
+def test_restore_writes_the_image_its_uncertainty_and_the_posterior(folder):
+    assert main(["restore", "photo.png", "-o", "out.png", "--known", "known.png", "--save", "p.npz",
+                 "--noise-std", "20", *TINY]) == 0  # fmt: skip
+    restored, std = imageio.imread("out.png"), imageio.imread("out-std.tif")
+    posterior = Posterior.load("p.npz")
+    assert restored.shape == (16, 16)
+    assert restored.dtype == np.uint8
+    assert np.array_equal(restored, np.rint(np.clip(posterior.mean, 0, 255)))
+    assert std.dtype == np.float32
+    assert np.array_equal(std, posterior.std)
+    assert posterior.settings["noise_std"] == pytest.approx(20)
+
+
+def test_known_and_missing_are_complements(folder):
+    known = imageio.imread("known.png")
+    imageio.imwrite("missing.png", 255 - known)
+    for mask in (["--known", "known.png"], ["--missing", "missing.png"]):
+        common = ["restore", "photo.png", "-o", f"{mask[1][:1]}.png", "--noise-std", "20"]
+        assert main([*common, *mask, *TINY]) == 0
+    assert np.array_equal(imageio.imread("k.png"), imageio.imread("m.png"))
+
+
+def test_restore_says_what_it_did(folder, capsys):
+    assert main(["restore", "photo.png", "-o", "out.png", "--known", "known.png", *TINY[:-1]]) == 0
+    seen = capsys.readouterr()
+    for words in ("% of pixels observed", "(estimated)", "χ²", "out-std.tif"):
+        assert words in seen.out
+    assert "steps/s" in seen.err
+
+
+def test_a_descent_writes_no_uncertainty(folder):
+    assert main(["restore", "photo.png", "-o", "out.png", "--sampler", "adam", *TINY]) == 0
+    assert not (folder / "out-std.tif").exists()
+
+
+def test_compare_draws_curves_and_pictures(folder, capsys):
+    assert main(["compare", "photo.png", "--add-noise", "20", "-o", "both", *TINY]) == 0
+    assert imageio.imread("both/curves.png").ndim == 3
+    assert imageio.imread("both/side-by-side.png").ndim == 3
+    table = capsys.readouterr().out
+    assert "adam" in table
+    assert "psgld" in table
+    assert "dB" in table
+
+
+def test_info_names_samplers_and_devices(capsys):
+    assert main(["info"]) == 0
+    seen = capsys.readouterr().out
+    assert "psgld" in seen
+    assert "devices" in seen
+
+
+WRONG = {
+    "a missing file": (["absent.png"], "absent.png"),
+    "a mask of another shape": (["photo.png", "--known", "small.png"], "(15, 16)"),
+    "an all-missing mask": (["photo.png", "--known", "black.png"], "no pixel is observed"),
+    "a photograph as mask": (["photo.png", "--known", "photo.png"], "0 and 255"),
+    "an image of NaN": (["nan.npy"], "no pixel is observed"),
+    "infinite values": (["infinite.npy"], "infinite"),
+    "a noise std of zero": (["photo.png", "--noise-std", "0"], "noise_std is 0"),
+    "a negative noise std": (["photo.png", "--noise-std", "-3"], "noise_std is -3"),
+    "a noise std of NaN": (["photo.png", "--noise-std", "nan"], "noise_std is nan"),
+    "an unknown sampler": (["photo.png", "--sampler", "sgdl"], "psgld"),
+    "an unknown generator": (["photo.png", "--generator", "glass"], "hourglass"),
+    "no scales": (["photo.png", "--scales", "0"], "scales"),
+    "no steps": (["photo.png", "--steps", "0"], "steps is 0"),
+    "channels of another generator": (["photo.png", "--generator", "unet", "--channels", "4"], "hourglass"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_gets_one_line_and_writes_nothing(folder, capsys, name):
+    arguments, expected = WRONG[name]
+    before = sorted(folder.iterdir())
+    suffix = ".npy" if arguments[0].endswith(".npy") else ".png"
+    assert main(["restore", *arguments, "-o", f"out{suffix}", "--quiet"]) == 2
+    message = capsys.readouterr().err
+    assert expected in message
+    assert message.startswith("bdip: ")
+    assert message.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [("photo.png", "the input itself"), ("known.png", "--overwrite"), ("out.xyz", ".png"),
+     ("absent/out.png", "no folder")],
+)  # fmt: skip
+def test_a_bad_output_is_refused_before_any_work(folder, capsys, output, expected):
+    before = (folder / "photo.png").read_bytes()
+    assert main(["restore", "photo.png", "-o", output, "--quiet"]) == 2
+    assert expected in capsys.readouterr().err
+    assert (folder / "photo.png").read_bytes() == before
+
+
+def test_a_misspelt_option_exits_with_2(folder, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["restore", "photo.png", "-o", "out.png", "--noise_sd", "3"])
+    assert leaving.value.code == 2
