@@ -1,10 +1,12 @@
 """One two-dimensional convolution, in the form that is fastest where it runs.
 
-On a CPU, XLA's own convolution gradients are an order of magnitude slower than matrix products. There a convolution is
-a matrix product: directly for 1x1 kernels, in Winograd's minimal form for 3x3 kernels with many channels, over
-gathered patches (im2col) otherwise. Elsewhere it is ``lax.conv_general_dilated``.
+On a CPU, XLA convolves forwards as fast as it multiplies matrices, but its gradients of a convolution
+are an order of magnitude slower. So there the gradient by the image is written as another forward
+convolution, and the gradient by the kernel as one matrix product. Both are chosen to be few and plain
+operations, since each one that XLA must generate code for costs tens of milliseconds of compile time:
+that is why padding and patches are gathered by index rather than sliced and concatenated.
 
-References: Lavin & Gray (2016), "Fast algorithms for convolutional neural networks", section 4.1.
+Elsewhere everything is `lax.conv_general_dilated` and its own gradients.
 """
 
 from functools import partial
@@ -12,36 +14,54 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from bdip.networks import winograd
+from bdip.networks.gathering import gather, line, scatter, windows
+
 Padding = Literal["reflect", "zero"]
 
-# Below this many channels on either side, Winograd's matrix products are too thin to pay for its transforms.
-WINOGRAD_MIN_CHANNELS = 16
+# Below these, transforming the kernel and the tiles costs more than Winograd's fewer products save.
+WINOGRAD_MIN_CHANNELS = 64  # forwards
+WINOGRAD_MIN_CHANNELS_BACKWARD = 16  # which has two products to save on
+WINOGRAD_MIN_PIXELS = 16 * 16
 
 
 def convolve(
     image: Float[Array, "H W C"],
-    kernel: Float[Array, "kh kw C D"],
+    kernel: Float[Array, "k k C D"],
     *,
     stride: int = 1,
     padding: Padding = "reflect",
 ) -> Float[Array, "h w D"]:
-    """The cross-correlation of an image with an odd kernel, on the grid of every stride-th pixel (h = ceil(H / stride)).
+    """The cross-correlation of an image with an odd kernel, at every stride-th pixel: h = ⌈H / stride⌉.
 
-    out[i, j, d] = sum_{u, v, c} padded[i stride + u, j stride + v, c] kernel[u, v, c, d]
+    out[i, j, d] = Σ_{u, v, c} padded[i stride + u, j stride + v, c] kernel[u, v, c, d]
+
+    Arguments:
+        image: each side longer than half the kernel.
+        kernel: k is odd.
+        stride: 1 or 2.
+        padding: what lies beyond the edge, k // 2 pixels on each side: the mirror image without the
+            edge itself, or zeros.
+
+    >>> convolve(jnp.ones((4, 4, 1)), jnp.ones((3, 3, 1, 1)), stride=2, padding="zero")[..., 0]
+    Array([[4., 6.],
+           [6., 9.]], dtype=float32)
     """
     return _convolve(image, kernel, stride, padding)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(image, kernel, stride, padding):
+    arguments = {"stride": stride, "padding": padding}
     return lax.platform_dependent(
         image,
         kernel,
-        cpu=partial(_forward_as_matmul, stride=stride, padding=padding),
-        default=partial(_forward_as_convolution, stride=stride, padding=padding),
+        cpu=partial(_forward_on_cpu, **arguments),
+        default=partial(_forward, **arguments),
     )
 
 
@@ -50,93 +70,127 @@ def _convolve_forward(image, kernel, stride, padding):
 
 
 def _convolve_backward(stride, padding, residuals, cotangent):
-    image, kernel = residuals
-
-    def pull_back(forward, image, kernel, cotangent):
-        return jax.vjp(partial(forward, stride=stride, padding=padding), image, kernel)[1](
-            cotangent
-        )
-
+    arguments = {"stride": stride, "padding": padding}
     return lax.platform_dependent(
-        image,
-        kernel,
+        *residuals,
         cotangent,
-        cpu=partial(pull_back, _forward_as_matmul),
-        default=partial(pull_back, _forward_as_convolution),
+        cpu=partial(_backward_on_cpu, **arguments),
+        default=partial(_backward, **arguments),
     )
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
-def _pad(image, rows, columns, padding):
-    mode = "reflect" if padding == "reflect" else "constant"
-    return jnp.pad(image, ((rows, rows), (columns, columns), (0, 0)), mode=mode)
+def _forward(image, kernel, *, stride, padding):
+    margin = kernel.shape[0] // 2
+    return _correlate(_pad(image, margin, padding), kernel, stride)
 
 
-def _forward_as_convolution(image, kernel, stride, padding):
-    padded = _pad(image, kernel.shape[0] // 2, kernel.shape[1] // 2, padding)
-    out = lax.conv_general_dilated(
-        padded[None], kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    return out[0]
+def _backward(image, kernel, cotangent, *, stride, padding):
+    forward = partial(_forward, stride=stride, padding=padding)
+    return jax.vjp(forward, image, kernel)[1](cotangent)
 
 
-def _forward_as_matmul(image, kernel, stride, padding):
-    height, width = image.shape[:2]
-    if kernel.shape[:2] == (1, 1):
+def _forward_on_cpu(image, kernel, *, stride, padding):
+    size = kernel.shape[0]
+    if size == 1:
         return image[::stride, ::stride] @ kernel[0, 0]
-    even = height % 2 == 0 and width % 2 == 0
-    if (
-        kernel.shape[:2] == (3, 3)
-        and stride == 1
-        and even
-        and min(kernel.shape[2:]) >= WINOGRAD_MIN_CHANNELS
-    ):
-        return _winograd(_pad(image, 1, 1, padding), kernel)
-    return _patches_times_kernel(
-        _pad(image, kernel.shape[0] // 2, kernel.shape[1] // 2, padding), kernel, stride
+    if _suits_winograd(image, kernel, stride, WINOGRAD_MIN_CHANNELS):
+        return winograd.forward(image, kernel, padding)
+    if padding == "zero":
+        return _correlate(image, kernel, stride, _all_round(size // 2))
+    # One row too many is gathered and taken off again by a negative margin, since XLA convolves three
+    # times as slowly without any margin.
+    rows, columns = (line(n, size // 2, padding) for n in image.shape[:2])
+    padded = gather(image, np.append(rows, rows[-1])[:, None], columns)
+    return _correlate(padded, kernel, stride, ((0, -1), (0, 0)))
+
+
+def _backward_on_cpu(image, kernel, cotangent, *, stride, padding):
+    size = kernel.shape[0]
+    if size == 1:
+        forward = partial(_forward_on_cpu, stride=stride, padding=padding)
+        return jax.vjp(forward, image, kernel)[1](cotangent)
+    if _suits_winograd(image, kernel, stride, WINOGRAD_MIN_CHANNELS_BACKWARD):
+        return winograd.backward(image, kernel, cotangent, padding)
+    rows, columns = (line(n, size // 2, padding) for n in image.shape[:2])
+    if stride == 1:
+        padded_gradient = _image_gradient(kernel, cotangent)
+        kernel_gradient = _kernel_gradient(image, rows, columns, cotangent, size)
+    else:
+        padded_gradient = _image_gradient_stride_2(kernel, cotangent)[: len(rows), : len(columns)]
+        kernel_gradient = _kernel_gradient_stride_2(image, rows, columns, cotangent, size)
+    image_gradient = scatter(
+        padded_gradient[None, None], rows[None], columns[None], image.shape[:2]
     )
+    return image_gradient, kernel_gradient
 
 
-def _patches_times_kernel(padded, kernel, stride):
-    rows, columns, _, features = kernel.shape
-    height = (padded.shape[0] - rows) // stride + 1
-    width = (padded.shape[1] - columns) // stride + 1
-    shifts = [
-        padded[
-            u : u + stride * (height - 1) + 1 : stride, v : v + stride * (width - 1) + 1 : stride
-        ]
-        for u in range(rows)
-        for v in range(columns)
-    ]
-    return jnp.concatenate(shifts, axis=-1) @ kernel.reshape(-1, features)
+def _suits_winograd(image, kernel, stride, least_channels):
+    enough_pixels = image.shape[0] * image.shape[1] >= WINOGRAD_MIN_PIXELS
+    enough_channels = min(kernel.shape[2:]) >= least_channels
+    return kernel.shape[0] == 3 and stride == 1 and enough_pixels and enough_channels
 
 
-def _winograd(padded, kernel):
-    height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    tiles = _input_transform(_input_transform(padded, 0), 2)  # (4, h, 4, w, C) -> transposed below
-    tiles = tiles.transpose(0, 2, 1, 3, 4)
-    filters = _filter_transform(kernel)
-    products = jnp.einsum("uvhwc,uvcd->uvhwd", tiles, filters)
-    out = _output_transform(_output_transform(products, 0), 1)  # (2, 2, h, w, D)
-    return out.transpose(2, 0, 3, 1, 4).reshape(height, width, -1)
+def _correlate(image, kernel, stride=1, margins=((0, 0), (0, 0))):
+    """Beyond zeros as wide as the margins; a negative margin takes pixels off."""
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        image[None], kernel, (stride, stride), margins, dimension_numbers=layout
+    )[0]
 
 
-def _input_transform(x, axis):
-    even = lax.slice_in_dim(x, 0, x.shape[axis], 2, axis)
-    odd = lax.slice_in_dim(x, 1, x.shape[axis], 2, axis)
-    n = even.shape[axis] - 1
-    d0, d2 = lax.slice_in_dim(even, 0, n, 1, axis), lax.slice_in_dim(even, 1, n + 1, 1, axis)
-    d1, d3 = lax.slice_in_dim(odd, 0, n, 1, axis), lax.slice_in_dim(odd, 1, n + 1, 1, axis)
-    return jnp.stack([d0 - d2, d1 + d2, d2 - d1, d1 - d3], axis)
+def _all_round(margin):
+    return ((margin, margin), (margin, margin))
 
 
-def _filter_transform(kernel):
-    matrix = jnp.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], kernel.dtype)
-    return jnp.einsum("ui,vj,ijcd->uvcd", matrix, matrix, kernel)
+def _image_gradient(kernel, cotangent):
+    """Σ_{u, v, d} cotangent[i − u, j − v, d] kernel[u, v, :, d] on the padded grid: a correlation, flipped."""
+    return _correlate(cotangent, _flipped(kernel), margins=_all_round(len(kernel) - 1))
 
 
-def _output_transform(m, axis):
-    m0, m1, m2, m3 = (lax.index_in_dim(m, i, axis, keepdims=False) for i in range(4))
-    return jnp.stack([m0 + m1 + m2, m1 - m2 - m3], axis)
+def _image_gradient_stride_2(kernel, cotangent):
+    """The same with u = 2p + a, v = 2q + b: each of four phases (a, b) is a small correlation."""
+    size, _, channels, features = kernel.shape
+    half = (size + 1) // 2
+    even = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
+    phases = even.reshape(half, 2, half, 2, channels, features).transpose(0, 2, 1, 3, 4, 5)
+    flipped = _flipped(phases.reshape(half, half, 4 * channels, features))
+    out = _correlate(cotangent, flipped, margins=_all_round(half - 1))
+    height, width = out.shape[:2]
+    interleaved = out.reshape(height, width, 2, 2, channels).transpose(0, 2, 1, 3, 4)
+    return interleaved.reshape(2 * height, 2 * width, channels)
+
+
+def _flipped(kernel):
+    return kernel[::-1, ::-1].swapaxes(2, 3)
+
+
+def _kernel_gradient(image, rows, columns, cotangent, size):
+    """Σ_{r, j} padded[r, j + v, c] cotangent[r − u, j, d]: a product of column and row patches."""
+    height, width, features = cotangent.shape
+    columns = windows(columns, width, size, 1).T  # (W, v)
+    patches = gather(image, rows[:, None, None], columns)  # (r, W, v, C)
+    shifts = windows(line(height, size - 1, "zero"), len(rows), size, 1).T[
+        :, None, ::-1
+    ]  # (r, 1, u)
+    shifted = gather(cotangent, shifts, np.arange(width)[:, None])  # (r, W, u, D)
+    pixels = len(rows) * width
+    product = patches.reshape(pixels, -1).T @ shifted.reshape(pixels, -1)
+    return product.reshape(size, -1, size, features).transpose(2, 0, 1, 3)
+
+
+def _kernel_gradient_stride_2(image, rows, columns, cotangent, size):
+    """Σ_{i, j} padded[2i + u, 2j + v, c] cotangent[i, j, d]: one product with all patches."""
+    height, width, features = cotangent.shape
+    rows, columns = windows(rows, height, size, 2).T, windows(columns, width, size, 2).T
+    patches = gather(image, rows[:, None, :, None], columns[:, None, :])  # (h, w, u, v, C)
+    pixels = height * width
+    product = patches.reshape(pixels, -1).T @ cotangent.reshape(pixels, -1)
+    return product.reshape(size, size, -1, features)
+
+
+def _pad(image, margin, padding):
+    rows, columns = (line(n, margin, padding) for n in image.shape[:2])
+    return gather(image, rows[:, None], columns) if margin else image

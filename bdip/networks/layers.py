@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -101,26 +102,38 @@ def upsample_nearest(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
     )
 
 
+@jax.custom_vjp
 def upsample_bilinear(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
-    """Linear interpolation at the centres of half-size pixels, edges repeated (PyTorch's align_corners=False)."""
-    return _double_linear(_double_linear(x, 0), 1)
+    """Linear interpolation at the centres of half-size pixels (PyTorch's align_corners=False).
+
+    Along each axis out[2i] = (x[i - 1] + 3 x[i]) / 4 and out[2i + 1] = (3 x[i] + x[i + 1]) / 4, the
+    edges repeated. Forwards and backwards one fused loop over gathered rows: XLA's own transposition
+    of slices compiles and runs several times slower on a CPU.
+    """
+    for axis in (0, 1):
+        fine = np.arange(2 * x.shape[axis])
+        neighbour = (fine // 2 + np.where(fine % 2, 1, -1)).clip(0, x.shape[axis] - 1)
+        x = 0.75 * _lines(x, fine // 2, axis) + 0.25 * _lines(x, neighbour, axis)
+    return x
 
 
-def _double_linear(x, axis):
-    size = x.shape[axis]
-    before = jnp.concatenate(
-        [jax.lax.slice_in_dim(x, 0, 1, 1, axis), jax.lax.slice_in_dim(x, 0, size - 1, 1, axis)],
-        axis,
-    )
-    after = jnp.concatenate(
-        [
-            jax.lax.slice_in_dim(x, 1, size, 1, axis),
-            jax.lax.slice_in_dim(x, size - 1, size, 1, axis),
-        ],
-        axis,
-    )
-    pair = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis + 1)
-    return pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+def _upsample_backward(_, cotangent):
+    for axis in (0, 1):
+        fine = cotangent.shape[axis]
+        even = np.arange(0, fine, 2)
+        near = _lines(cotangent, even, axis) + _lines(cotangent, even + 1, axis)
+        before, after = (even - 1).clip(0), (even + 2).clip(None, fine - 1)
+        far = _lines(cotangent, before, axis) + _lines(cotangent, after, axis)
+        cotangent = 0.75 * near + 0.25 * far
+    return (cotangent,)
+
+
+def _lines(x, index, axis):
+    where = (index,) if axis == 0 else (slice(None), index)
+    return x.at[where].get(mode="promise_in_bounds")
+
+
+upsample_bilinear.defvjp(lambda x: (upsample_bilinear(x), None), _upsample_backward)
 
 
 UPSAMPLERS = {"bilinear": upsample_bilinear, "nearest": upsample_nearest}
