@@ -77,7 +77,7 @@ class Progress:
     """What the host sees after a block: of chain `chain`, `step` of `steps` are done.
 
     `image` is the last draw and `mean` the average so far, (H, W, C) in the unit range, still on
-    the device; `mean` is all zero during the warm-up. `chi2` is the block's mean, and
+    the device and gone with the next block: copy what you keep. `mean` is all zero during the warm-up. `chi2` is the block's mean, and
     `steps_per_second` its speed.
     """
 

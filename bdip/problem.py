@@ -23,6 +23,9 @@ from bdip.types import Data, Scalar
 # An estimated σ below this part of the data range (one grey level of 256) is raised to it: clean
 # pictures estimate near zero, where the posterior is too narrow to be explored.
 LEAST_ESTIMATE = 1 / 255
+# Integers of at most this many bytes are taken to use their type's whole range. Wider ones are what
+# NumPy makes of plain Python numbers, and say nothing of a range.
+PIXEL_BYTES = 2
 # A trailing axis of at most this length is taken for channels without being told.
 MOST_COLOURS = 4
 
@@ -230,7 +233,7 @@ def _range(
                 f"data_range is {data_range}: expected (low, high) with low < high, for example (0, 1)."
             )
         return low, high, ""
-    if np.issubdtype(dtype, np.integer):
+    if np.issubdtype(dtype, np.integer) and dtype.itemsize <= PIXEL_BYTES:
         info = np.iinfo(dtype)
         return float(info.min), float(info.max), ""
     low, high = float(pixels[observed].min()), float(pixels[observed].max())
@@ -246,12 +249,16 @@ def _noise(
 ) -> tuple[float, str]:
     """σ in the unit range, and a note where it was estimated."""
     if noise_std is not None:
-        if not (math.isfinite(noise_std) and noise_std > 0):
+        try:
+            std = float(noise_std)
+        except (TypeError, ValueError):
+            std = math.nan
+        if not (math.isfinite(std) and std > 0):
             raise ProblemError(
                 f"noise_std is {noise_std}: expected a positive number in the image's units; leave "
                 "it out to have it estimated."
             )
-        return float(noise_std) / span, ""  # also of NumPy's: a record is plain
+        return std / span, ""
     estimate = estimate_noise_std(unit, observed)
     if not math.isfinite(estimate):
         raise ProblemError(

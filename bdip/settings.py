@@ -1,6 +1,7 @@
 """How long to run and what to keep: the numbers of a run that belong to no sampler."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -50,6 +51,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         warmup = 0 if self.warmup is None else self.warmup
+        for name in ("steps", "warmup", "draws", "block"):
+            value = getattr(self, name)
+            require(value is None or isinstance(value, Integral), name, value, "a whole number")
         require(self.steps >= 1, "steps", self.steps, "at least 1")
         require(
             0 <= warmup < self.steps, "warmup", warmup, f"from 0 to steps − 1 = {self.steps - 1}"

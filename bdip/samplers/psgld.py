@@ -50,7 +50,7 @@ class Psgld:
     step_size: Schedule
     temperature: float = 1.0
     warmup: int = 0
-    momentum: float | None = 0.9
+    momentum: float | None = 0.95
     decay: float = 0.99
     damping: float = 1.0
     granularity: str = "weight"
@@ -68,12 +68,12 @@ class Psgld:
         self, key: PRNGKey, params: Params, grad: Params, state: PsgldState, energy: Scalar
     ) -> tuple[Params, PsgldState]:
         step_size = self.step_size(state.step, self.warmup)
-        decay = jnp.where(state.step < self.warmup, self.decay, 1.0)
+        adapting = jnp.maximum(self.warmup, 1)  # steps: without any, G would be 1/δ
+        decay = jnp.where(state.step < adapting, self.decay, 1.0)
         square = jax.tree.map(
             lambda v, g: decay * v + (1 - decay) * self._square(g), state.square, grad
         )
-        adapted = jnp.minimum(state.step + 1, self.warmup)
-        unbias = 1 / (1 - self.decay ** jnp.maximum(adapted, 1))
+        unbias = 1 / (1 - self.decay ** jnp.minimum(state.step + 1, adapting))
         gain = jax.tree.map(lambda v: 1 / (jnp.sqrt(v * unbias) + self.damping), square)
         noise = normal_like(key, params)
         move = self._euler if self.momentum is None else self._baoab
@@ -95,7 +95,7 @@ class Psgld:
         velocity: Params,
     ) -> tuple[Params, Params]:  # fmt: skip
         time = jnp.sqrt(step_size)
-        kept = self.momentum
+        kept = jnp.asarray(self.momentum)
         fresh = self.temperature * (1 - kept**2)
         kicked = jax.tree.map(lambda v, g, gain: v - time * gain * g, velocity, grad, gain)
         velocity = jax.tree.map(
@@ -111,4 +111,4 @@ class Psgld:
 
     @classmethod
     def default(cls, information: float) -> "Psgld":
-        return cls(Cooling(hot=0.02, cold=0.006))
+        return cls(Cooling(hot=0.006, cold=0.0007))
