@@ -26,7 +26,6 @@ MAY_IMPORT = {
     "moments": HELPERS,
     "diagnostics": HELPERS,
     "noise": HELPERS,
-    "metrics": HELPERS,
     "progress": HELPERS,
     "settings": HELPERS,
     # 2 to 6: the way from a problem to its answer
@@ -38,11 +37,11 @@ MAY_IMPORT = {
     "api": f"{HELPERS} {ENGINE} posterior progress",
     # 7: what surrounds the answer
     "io": HELPERS,
-    "plot": f"{HELPERS} posterior api diagnostics metrics",
-    "report": f"{HELPERS} posterior api diagnostics metrics io plot",
+    "plot": f"{HELPERS} posterior api diagnostics",
+    "report": f"{HELPERS} posterior api diagnostics io plot",
     "batch": f"{HELPERS} posterior api io",
-    "compare": f"{HELPERS} {ENGINE} posterior api metrics progress io plot",
-    "demo": f"{HELPERS} {ENGINE} posterior api metrics progress io plot compare",
+    "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
+    "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
     # 8: may import everything
     "cli": "*",
     "__main__": "*",
@@ -62,8 +61,8 @@ HOMES = {
     "imageio": "io",
     "PIL": "io",
     "matplotlib": "plot",
-    "tqdm": "progress api",
-    "skimage": "noise metrics compare demo",
+    "tqdm": "progress",
+    "skimage": "noise demo",
     "pywt": "noise",
 }
 

@@ -14,7 +14,7 @@ SMALL = {
     "hourglass": Hourglass(
         scales=2, channels_down=6, channels_up=8, channels_skip=(0, 4), latent_channels=4
     ),
-    "unet": UNet(scales=2, channels=4, latent_channels=4),
+    "unet": UNet(scales=1, channels=4, latent_channels=4),
     "resnet": ResNet(blocks=2, channels=6, latent_channels=4),
     "deep-decoder": DeepDecoder(scales=2, channels=8, latent_channels=4),
 }
@@ -38,19 +38,22 @@ VARIANTS = [
         activation="elu",
         output="linear",
     ),
-    UNet(scales=1, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
+    UNet(scales=2, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
     ResNet(blocks=1, channels=4, padding="zero", output="linear"),
     DeepDecoder(scales=1, channels=4, latent="coordinates", upsample="nearest"),
 ]
-SHAPES = [(5, 7, 3), (1, 1, 1), (13, 11, 1), (2, 16, 2)]
+SHAPES = [(5, 7, 3), (1, 1, 1), (13, 16, 2)]
 
 every_generator = pytest.mark.parametrize("generator", SMALL.values(), ids=SMALL)
 
 
-def energy_and_gradient(generator, params, latent, shape):
-    return jax.jit(
-        jax.value_and_grad(lambda p: jnp.square(generate(generator, p, latent, shape) - 0.3).sum())
-    )(params)
+def image_and_gradient(generator, params, latent, shape):
+    def energy(params):
+        image = generate(generator, params, latent, shape)
+        return jnp.square(image - 0.3).sum(), image
+
+    gradient, image = jax.jit(jax.grad(energy, has_aux=True))(params)
+    return image, gradient
 
 
 def test_the_registry_holds_each_generator_under_its_name():
@@ -61,13 +64,11 @@ def test_the_registry_holds_each_generator_under_its_name():
 @every_generator
 def test_the_image_has_the_shape_asked_for_and_every_gradient_is_finite(generator, shape):
     params, latent = generator.init(jax.random.key(0), shape)
-    image = jax.jit(lambda p: generate(generator, p, latent, shape))(params)
+    image, gradient = image_and_gradient(generator, params, latent, shape)
     assert image.shape == shape
     assert image.dtype == jnp.float32
     assert image.min() >= 0
     assert image.max() <= 1
-    energy, gradient = energy_and_gradient(generator, params, latent, shape)
-    assert np.isfinite(energy)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
@@ -75,8 +76,8 @@ def test_the_image_has_the_shape_asked_for_and_every_gradient_is_finite(generato
 def test_every_option_gives_an_image_that_depends_on_every_weight(generator):
     shape = (9, 6, 3)
     params, latent = generator.init(jax.random.key(1), shape)
-    energy, gradient = energy_and_gradient(generator, params, latent, shape)
-    assert np.isfinite(energy)
+    image, gradient = image_and_gradient(generator, params, latent, shape)
+    assert np.isfinite(image).all()
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         assert np.isfinite(leaf).all(), path
         assert np.any(leaf != 0), path
@@ -106,10 +107,10 @@ def test_params_are_nested_dicts_of_float32_arrays_and_the_latent_is_one(generat
 def test_the_grid_covers_the_image_and_the_crop_is_central(generator):
     shape = (9, 11, 1)
     params, latent = generator.init(jax.random.key(0), shape)
-    grid = generator.apply(params, latent)
+    grid = jax.jit(generator.apply)(params, latent)
     top, left = (grid.shape[0] - 9) // 2, (grid.shape[1] - 11) // 2
     assert min(top, left) >= 0
-    image = generate(generator, params, latent, shape)
+    image = jax.jit(lambda p: generate(generator, p, latent, shape))(params)
     np.testing.assert_array_equal(image, grid[top : top + 9, left : left + 11])
 
 

@@ -2,9 +2,10 @@
 
 On a CPU, XLA convolves forwards as fast as it multiplies matrices, but its gradients of a convolution
 are an order of magnitude slower. So there the gradient by the image is written as another forward
-convolution, and the gradient by the kernel as one matrix product. Both are chosen to be few and plain
-operations, since each one that XLA must generate code for costs tens of milliseconds of compile time:
-that is why padding and patches are gathered by index rather than sliced and concatenated.
+convolution, and the gradient by the kernel as one matrix product; with enough channels both, and the
+convolution itself, take Winograd's form. Everything is few and plain operations, since each one that
+XLA must generate code for costs tens of milliseconds of compile time: that is why padding and patches
+are gathered by index rather than sliced and concatenated.
 
 Elsewhere everything is `lax.conv_general_dilated` and its own gradients.
 """
@@ -19,9 +20,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from bdip.networks import winograd
-from bdip.networks.gathering import gather, line, scatter, windows
+from bdip.networks.gathering import Positions, gather, line, scatter, windows
 
 Padding = Literal["reflect", "zero"]
+Margins = tuple[tuple[int, int], tuple[int, int]]
 
 # Below these, transforming the kernel and the tiles costs more than Winograd's fewer products save.
 WINOGRAD_MIN_CHANNELS = 64  # forwards
@@ -55,47 +57,51 @@ def convolve(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(image, kernel, stride, padding):
-    arguments = {"stride": stride, "padding": padding}
+def _convolve(image: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     return lax.platform_dependent(
         image,
         kernel,
-        cpu=partial(_forward_on_cpu, **arguments),
-        default=partial(_forward, **arguments),
+        cpu=lambda x, k: _forward_on_cpu(x, k, stride, padding),
+        default=lambda x, k: _forward(x, k, stride, padding),
     )
 
 
-def _convolve_forward(image, kernel, stride, padding):
+def _convolve_forward(
+    image: Array, kernel: Array, stride: int, padding: Padding
+) -> tuple[Array, tuple[Array, Array]]:
     return _convolve(image, kernel, stride, padding), (image, kernel)
 
 
-def _convolve_backward(stride, padding, residuals, cotangent):
-    arguments = {"stride": stride, "padding": padding}
+def _convolve_backward(
+    stride: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
     return lax.platform_dependent(
         *residuals,
         cotangent,
-        cpu=partial(_backward_on_cpu, **arguments),
-        default=partial(_backward, **arguments),
+        cpu=lambda x, k, g: _backward_on_cpu(x, k, g, stride, padding),
+        default=lambda x, k, g: _backward(x, k, g, stride, padding),
     )
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
-def _forward(image, kernel, *, stride, padding):
+def _forward(image: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     margin = kernel.shape[0] // 2
     return _correlate(_pad(image, margin, padding), kernel, stride)
 
 
-def _backward(image, kernel, cotangent, *, stride, padding):
-    forward = partial(_forward, stride=stride, padding=padding)
-    return jax.vjp(forward, image, kernel)[1](cotangent)
+def _backward(
+    image: Array, kernel: Array, cotangent: Array, stride: int, padding: Padding
+) -> tuple[Array, Array]:
+    _, pull_back = jax.vjp(lambda x, k: _forward(x, k, stride, padding), image, kernel)
+    return pull_back(cotangent)
 
 
-def _forward_on_cpu(image, kernel, *, stride, padding):
+def _forward_on_cpu(image: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     size = kernel.shape[0]
-    if size == 1:
-        return image[::stride, ::stride] @ kernel[0, 0]
+    if size == 1 and stride == 1:
+        return image @ kernel[0, 0]
     if _suits_winograd(image, kernel, stride, WINOGRAD_MIN_CHANNELS):
         return winograd.forward(image, kernel, padding)
     if padding == "zero":
@@ -107,11 +113,14 @@ def _forward_on_cpu(image, kernel, *, stride, padding):
     return _correlate(padded, kernel, stride, ((0, -1), (0, 0)))
 
 
-def _backward_on_cpu(image, kernel, cotangent, *, stride, padding):
+def _backward_on_cpu(
+    image: Array, kernel: Array, cotangent: Array, stride: int, padding: Padding
+) -> tuple[Array, Array]:
     size = kernel.shape[0]
-    if size == 1:
-        forward = partial(_forward_on_cpu, stride=stride, padding=padding)
-        return jax.vjp(forward, image, kernel)[1](cotangent)
+    if size == 1 and stride == 1:
+        pixels = image.shape[0] * image.shape[1]
+        kernel_gradient = _product_over_pixels(image, cotangent, pixels)
+        return cotangent @ kernel[0, 0].T, kernel_gradient[None, None]
     if _suits_winograd(image, kernel, stride, WINOGRAD_MIN_CHANNELS_BACKWARD):
         return winograd.backward(image, kernel, cotangent, padding)
     rows, columns = (line(n, size // 2, padding) for n in image.shape[:2])
@@ -127,13 +136,15 @@ def _backward_on_cpu(image, kernel, cotangent, *, stride, padding):
     return image_gradient, kernel_gradient
 
 
-def _suits_winograd(image, kernel, stride, least_channels):
+def _suits_winograd(image: Array, kernel: Array, stride: int, least_channels: int) -> bool:
     enough_pixels = image.shape[0] * image.shape[1] >= WINOGRAD_MIN_PIXELS
     enough_channels = min(kernel.shape[2:]) >= least_channels
     return kernel.shape[0] == 3 and stride == 1 and enough_pixels and enough_channels
 
 
-def _correlate(image, kernel, stride=1, margins=((0, 0), (0, 0))):
+def _correlate(
+    image: Array, kernel: Array, stride: int = 1, margins: Margins = ((0, 0), (0, 0))
+) -> Array:
     """Beyond zeros as wide as the margins; a negative margin takes pixels off."""
     layout = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(
@@ -141,16 +152,16 @@ def _correlate(image, kernel, stride=1, margins=((0, 0), (0, 0))):
     )[0]
 
 
-def _all_round(margin):
+def _all_round(margin: int) -> Margins:
     return ((margin, margin), (margin, margin))
 
 
-def _image_gradient(kernel, cotangent):
+def _image_gradient(kernel: Array, cotangent: Array) -> Array:
     """Σ_{u, v, d} cotangent[i − u, j − v, d] kernel[u, v, :, d] on the padded grid: a correlation, flipped."""
     return _correlate(cotangent, _flipped(kernel), margins=_all_round(len(kernel) - 1))
 
 
-def _image_gradient_stride_2(kernel, cotangent):
+def _image_gradient_stride_2(kernel: Array, cotangent: Array) -> Array:
     """The same with u = 2p + a, v = 2q + b: each of four phases (a, b) is a small correlation."""
     size, _, channels, features = kernel.shape
     half = (size + 1) // 2
@@ -163,11 +174,13 @@ def _image_gradient_stride_2(kernel, cotangent):
     return interleaved.reshape(2 * height, 2 * width, channels)
 
 
-def _flipped(kernel):
+def _flipped(kernel: Array) -> Array:
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _kernel_gradient(image, rows, columns, cotangent, size):
+def _kernel_gradient(
+    image: Array, rows: Positions, columns: Positions, cotangent: Array, size: int
+) -> Array:
     """Σ_{r, j} padded[r, j + v, c] cotangent[r − u, j, d]: a product of column and row patches."""
     height, width, features = cotangent.shape
     columns = windows(columns, width, size, 1).T  # (W, v)
@@ -177,20 +190,26 @@ def _kernel_gradient(image, rows, columns, cotangent, size):
     ]  # (r, 1, u)
     shifted = gather(cotangent, shifts, np.arange(width)[:, None])  # (r, W, u, D)
     pixels = len(rows) * width
-    product = patches.reshape(pixels, -1).T @ shifted.reshape(pixels, -1)
+    product = _product_over_pixels(patches, shifted, pixels)
     return product.reshape(size, -1, size, features).transpose(2, 0, 1, 3)
 
 
-def _kernel_gradient_stride_2(image, rows, columns, cotangent, size):
+def _kernel_gradient_stride_2(
+    image: Array, rows: Positions, columns: Positions, cotangent: Array, size: int
+) -> Array:
     """Σ_{i, j} padded[2i + u, 2j + v, c] cotangent[i, j, d]: one product with all patches."""
     height, width, features = cotangent.shape
     rows, columns = windows(rows, height, size, 2).T, windows(columns, width, size, 2).T
     patches = gather(image, rows[:, None, :, None], columns[:, None, :])  # (h, w, u, v, C)
     pixels = height * width
-    product = patches.reshape(pixels, -1).T @ cotangent.reshape(pixels, -1)
+    product = _product_over_pixels(patches, cotangent, pixels)
     return product.reshape(size, size, -1, features)
 
 
-def _pad(image, margin, padding):
+def _product_over_pixels(left: Array, right: Array, pixels: int) -> Array:
+    return jnp.einsum("pc,pd->cd", left.reshape(pixels, -1), right.reshape(pixels, -1))
+
+
+def _pad(image: Array, margin: int, padding: Padding) -> Array:
     rows, columns = (line(n, margin, padding) for n in image.shape[:2])
     return gather(image, rows[:, None], columns) if margin else image

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flax import nnx
+from jaxtyping import Array
 
 from bdip.networks.layers import ACTIVATIONS, UPSAMPLERS, Convolution, Norm, Normal
 from bdip.networks.network import Activation, Network, check_choice, check_whole, covering_grid
@@ -27,7 +28,7 @@ class DeepDecoder(Network):
     activation: Activation = "relu"
     latent_channels: int = 128
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("scales", self.scales)
         check_whole("channels", self.channels)
@@ -44,7 +45,7 @@ class DeepDecoder(Network):
 
 
 class _DeepDecoder(nnx.Module):
-    def __init__(self, config: DeepDecoder, image_channels: int, normal: Normal):
+    def __init__(self, config: DeepDecoder, image_channels: int, normal: Normal) -> None:
         widths = [config._input_channels] + [config.channels] * config.scales
         self.activation, self.upsample = config.activation, config.upsample
         self.mixes = nnx.Dict(
@@ -56,7 +57,7 @@ class _DeepDecoder(nnx.Module):
         self.norms = nnx.Dict({f"{i:02}": Norm(config.channels) for i in range(len(widths))})
         self.output = Convolution(config.channels, image_channels, 1, bias=True, normal=normal)
 
-    def __call__(self, latent):
+    def __call__(self, latent: Array) -> Array:
         activate, upsample = ACTIVATIONS[self.activation], UPSAMPLERS[self.upsample]
         x = latent
         *doublings, last = sorted(self.mixes)

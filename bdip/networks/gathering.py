@@ -31,16 +31,16 @@ def gather(
 ) -> Float[Array, "... C"]:
     """image[rows, columns], with zeros where either is NOTHING; rows and columns broadcast."""
     found = image.at[rows.clip(0), columns.clip(0)].get(mode="promise_in_bounds")
-    if rows.min() > NOTHING and columns.min() > NOTHING:
-        return found
-    return jnp.where(((rows > NOTHING) & (columns > NOTHING))[..., None], found, 0)
+    if min(rows.min(), columns.min()) == NOTHING:
+        found = jnp.where(((rows > NOTHING) & (columns > NOTHING))[..., None], found, 0)
+    return found
 
 
 def scatter(
     patches: Float[Array, "u v y x C"],
     rows: Int[np.ndarray, "u y"],
     columns: Int[np.ndarray, "v x"],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
 ) -> Float[Array, "H W C"]:
     """The adjoint of gather(image, rows[:, None, :, None], columns[None, :, None, :]).
 
@@ -48,14 +48,15 @@ def scatter(
     """
     u, v, y, x, channels = patches.shape
     flat = patches.transpose(0, 2, 1, 3, 4).reshape(u * y, v * x, channels)
-    return sum(
+    images = [
         gather(flat, row[:, None], column)
         for row in _places(rows, shape[0])
         for column in _places(columns, shape[1])
-    )
+    ]
+    return sum(images[1:], start=images[0])
 
 
-def _places(positions, size):
+def _places(positions: Positions, size: int) -> Int[np.ndarray, "repetition size"]:
     """Where in the flattened positions each pixel occurs: one row for each repetition."""
     places = [np.flatnonzero(positions == pixel) for pixel in range(size)]
     most = max(map(len, places))

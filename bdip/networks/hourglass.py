@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array
 
 from bdip.networks.layers import UPSAMPLERS, Block, Convolution, Norm, Normal
 from bdip.networks.network import (
@@ -34,7 +35,7 @@ class Hourglass(Network):
     >>> import jax
     >>> generator = Hourglass(scales=2, channels_down=8, channels_up=8)
     >>> params, latent = generator.init(jax.random.key(0), (10, 7, 3))
-    >>> generator.apply(params, latent).shape
+    >>> jax.jit(generator.apply)(params, latent).shape
     (12, 8, 3)
     """
 
@@ -46,7 +47,7 @@ class Hourglass(Network):
     kernel_up: int = 3
     upsample: Literal["bilinear", "nearest"] = "bilinear"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("scales", self.scales)
         check_channels("channels_down", self.channels_down, self.scales)
@@ -66,19 +67,19 @@ class Hourglass(Network):
 
 
 class _Hourglass(nnx.Module):
-    def __init__(self, config: Hourglass, image_channels: int, normal: Normal):
+    def __init__(self, config: Hourglass, image_channels: int, normal: Normal) -> None:
         self.body = _Level(config, 0, config._input_channels, normal)
         last = per_scale(config.channels_up, config.scales)[0]
         self.output = Convolution(last, image_channels, 1, bias=True, normal=normal)
 
-    def __call__(self, latent):
+    def __call__(self, latent: Array) -> Array:
         return self.output(self.body(latent))
 
 
 class _Level(nnx.Module):
     """One scale: a skip beside the next scale, joined and mixed."""
 
-    def __init__(self, config: Hourglass, scale: int, in_channels: int, normal: Normal):
+    def __init__(self, config: Hourglass, scale: int, in_channels: int, normal: Normal) -> None:
         down, up, skip = (
             per_scale(channels, config.scales)
             for channels in (config.channels_down, config.channels_up, config.channels_skip)
@@ -99,7 +100,7 @@ class _Level(nnx.Module):
         self.mix = Block(joined, up[scale], config.kernel_up, **style)
         self.polish = Block(up[scale], up[scale], 1, **style)
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> Array:
         deep = self.refine(self.halve(x))
         if self.coarser is not None:
             deep = self.coarser(deep)

@@ -14,7 +14,7 @@ from bdip.networks.convolution import Padding, convolve
 NORM_EPSILON = 1e-5  # added to the variance, as in Ioffe & Szegedy (2015) and PyTorch
 LEAKY_SLOPE = 0.2  # Ulyanov et al. (2018)
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "leaky_relu": lambda x: jax.nn.leaky_relu(x, LEAKY_SLOPE),
     "relu": jax.nn.relu,
     "swish": jax.nn.swish,
@@ -40,7 +40,7 @@ class Convolution(nnx.Module):
         padding: Padding = "reflect",
         bias: bool = False,
         normal: Normal,
-    ):
+    ) -> None:
         self.stride = stride
         self.padding = padding
         std = (2 / (kernel**2 * in_channels)) ** 0.5
@@ -58,7 +58,7 @@ class Norm(nnx.Module):
     Batch norm of a batch of one (Ioffe & Szegedy, 2015), always with the statistics of the image at hand.
     """
 
-    def __init__(self, channels: int, activation: str = "linear"):
+    def __init__(self, channels: int, activation: str = "linear") -> None:
         self.activation = activation
         self.scale = nnx.Param(jnp.ones(channels))
         self.shift = nnx.Param(jnp.zeros(channels))
@@ -84,7 +84,7 @@ class Block(nnx.Module):
         padding: Padding = "reflect",
         activation: str,
         normal: Normal,
-    ):
+    ) -> None:
         self.convolution = Convolution(
             in_channels, out_channels, kernel, stride=stride, padding=padding, normal=normal
         )
@@ -117,7 +117,7 @@ def upsample_bilinear(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
     return x
 
 
-def _upsample_backward(_, cotangent):
+def _upsample_backward(_: None, cotangent: Array) -> tuple[Array]:
     for axis in (0, 1):
         fine = cotangent.shape[axis]
         even = np.arange(0, fine, 2)
@@ -128,12 +128,14 @@ def _upsample_backward(_, cotangent):
     return (cotangent,)
 
 
-def _lines(x, index, axis):
-    where = (index,) if axis == 0 else (slice(None), index)
-    return x.at[where].get(mode="promise_in_bounds")
+def _lines(x: Array, index: np.ndarray, axis: int) -> Array:
+    return x.at[(slice(None),) * axis + (index,)].get(mode="promise_in_bounds")
 
 
 upsample_bilinear.defvjp(lambda x: (upsample_bilinear(x), None), _upsample_backward)
 
 
-UPSAMPLERS = {"bilinear": upsample_bilinear, "nearest": upsample_nearest}
+UPSAMPLERS: dict[str, Callable[[Array], Array]] = {
+    "bilinear": upsample_bilinear,
+    "nearest": upsample_nearest,
+}

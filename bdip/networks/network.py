@@ -1,7 +1,7 @@
 """What the convolutional generators share: fields, checks, and the way from Flax NNX modules to plain params and back."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from bdip.networks.layers import ACTIVATIONS, Normal
 from bdip.types import Latent, Params, PRNGKey
 
 Activation = Literal["leaky_relu", "relu", "swish", "elu"]
-OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
+OUTPUTS: dict[str, Callable[[Array], Array]] = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Network:
     latent_scale: float = 0.1
     output: Literal["sigmoid", "linear"] = "sigmoid"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice(
             "activation", self.activation, [name for name in ACTIVATIONS if name != "linear"]
         )
@@ -95,11 +95,11 @@ def _init(
     return nnx.to_pure_dict(nnx.state(module)), latent
 
 
-def _one_draw(key, size):
+def _one_draw(key: PRNGKey, size: int) -> Normal:
     """Normal draws cut from one long vector: one random stream compiles many times faster than one a weight."""
     draws, start = jax.random.normal(key, (size,)), 0
 
-    def normal(shape):
+    def normal(shape: tuple[int, ...]) -> Array:
         nonlocal start
         start += math.prod(shape)
         return draws[start - math.prod(shape) : start].reshape(shape)
@@ -107,10 +107,10 @@ def _one_draw(key, size):
     return normal
 
 
-def _count_draws(generator, image_channels):
-    sizes = []
+def _count_draws(generator: Network, image_channels: int) -> int:
+    sizes: list[int] = []
 
-    def count(shape):
+    def count(shape: tuple[int, ...]) -> Array:
         sizes.append(math.prod(shape))
         return jnp.zeros(shape)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flax import nnx
+from jaxtyping import Array
 
 from bdip.networks.layers import ACTIVATIONS, Block, Convolution, Normal
 from bdip.networks.network import Network, check_whole, covering_grid
@@ -23,7 +24,7 @@ class ResNet(Network):
     blocks: int = 8
     channels: int = 32
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("blocks", self.blocks)
         check_whole("channels", self.channels)
@@ -38,7 +39,7 @@ class ResNet(Network):
 
 
 class _ResNet(nnx.Module):
-    def __init__(self, config: ResNet, image_channels: int, normal: Normal):
+    def __init__(self, config: ResNet, image_channels: int, normal: Normal) -> None:
         channels, padding = config.channels, config.padding
         self.activation = config.activation
         self.input = Convolution(
@@ -52,7 +53,7 @@ class _ResNet(nnx.Module):
             channels, image_channels, 3, padding=padding, bias=True, normal=normal
         )
 
-    def __call__(self, latent):
+    def __call__(self, latent: Array) -> Array:
         x = ACTIVATIONS[self.activation](self.input(latent))
         for _, block in sorted(self.blocks.items()):
             x = block(x)
@@ -62,12 +63,12 @@ class _ResNet(nnx.Module):
 class _Residual(nnx.Module):
     """x plus what two convolutions make of it."""
 
-    def __init__(self, config: ResNet, normal: Normal):
+    def __init__(self, config: ResNet, normal: Normal) -> None:
         style: dict[str, Any] = {"padding": config.padding, "normal": normal}
         self.first = Block(
             config.channels, config.channels, 3, activation=config.activation, **style
         )
         self.second = Block(config.channels, config.channels, 3, activation="linear", **style)
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> Array:
         return x + self.second(self.first(x))

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array
 
 from bdip.networks.layers import UPSAMPLERS, Block, Convolution, Normal
 from bdip.networks.network import Network, check_choice, check_whole, covering_grid
@@ -26,7 +27,7 @@ class UNet(Network):
     channels: int = 32
     upsample: Literal["bilinear", "nearest"] = "bilinear"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("scales", self.scales)
         check_whole("channels", self.channels)
@@ -42,18 +43,18 @@ class UNet(Network):
 
 
 class _UNet(nnx.Module):
-    def __init__(self, config: UNet, image_channels: int, normal: Normal):
+    def __init__(self, config: UNet, image_channels: int, normal: Normal) -> None:
         self.body = _Level(config, 0, config._input_channels, normal)
         self.output = Convolution(config.channels, image_channels, 1, bias=True, normal=normal)
 
-    def __call__(self, latent):
+    def __call__(self, latent: Array) -> Array:
         return self.output(self.body(latent))
 
 
 class _Pair(nnx.Module):
     """Two 3x3 blocks."""
 
-    def __init__(self, in_channels: int, out_channels: int, config: UNet, normal: Normal):
+    def __init__(self, in_channels: int, out_channels: int, config: UNet, normal: Normal) -> None:
         style: dict[str, Any] = {
             "padding": config.padding,
             "activation": config.activation,
@@ -62,14 +63,14 @@ class _Pair(nnx.Module):
         self.first = Block(in_channels, out_channels, 3, **style)
         self.second = Block(out_channels, out_channels, 3, **style)
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> Array:
         return self.second(self.first(x))
 
 
 class _Level(nnx.Module):
     """One scale: its features beside those of the next scale, brought up."""
 
-    def __init__(self, config: UNet, scale: int, in_channels: int, normal: Normal):
+    def __init__(self, config: UNet, scale: int, in_channels: int, normal: Normal) -> None:
         channels = config.channels * 2**scale
         self.upsample = config.upsample
         self.down = _Pair(in_channels, channels, config, normal)
@@ -82,7 +83,7 @@ class _Level(nnx.Module):
         )
         self.up = _Pair(2 * channels, channels, config, normal)
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> Array:
         features = self.down(x)
         if self.coarser is None:
             return features
@@ -90,6 +91,6 @@ class _Level(nnx.Module):
         return self.up(jnp.concatenate([features, deep], axis=-1))
 
 
-def _halve(x):
+def _halve(x: Array) -> Array:
     height, width, channels = x.shape
     return x.reshape(height // 2, 2, width // 2, 2, channels).max((1, 3))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from bdip.networks.gathering import gather, line, scatter, windows
+from bdip.networks.gathering import Positions, gather, line, scatter, windows
 
 OUT, TAPS = 4, 3
 TILE = OUT + TAPS - 1
@@ -48,43 +48,44 @@ def backward(
     to_out, to_kernel, to_tile = _matrices()
     rows, columns = (
         windows(np.arange(n), t, OUT, OUT)
-        for n, t in zip(cotangent.shape, _tiles(image), strict=False)
+        for n, t in zip(cotangent.shape[:2], _tiles(image), strict=True)
     )
     tiles = gather(cotangent, rows[:, None, :, None], columns[:, None, :])
     products = _left(to_out, tiles.reshape(OUT**2, -1, cotangent.shape[-1]))  # (36, tiles, D)
     spectrum = _left(to_kernel, kernel.reshape(9, *kernel.shape[2:]))  # (36, C, D)
     to_image = products @ spectrum.swapaxes(1, 2)
     patches = _left(to_tile, to_image).reshape(TILE, TILE, *_tiles(image), -1)
-    image_gradient = scatter(patches, *_windows(image, padding), image.shape[:2])
+    image_gradient = scatter(patches, *_windows(image, padding), image.shape)
     kernel_spectrum = _spread(image, padding).swapaxes(1, 2) @ products
     return image_gradient, _left(to_kernel.T, kernel_spectrum).reshape(kernel.shape)
 
 
-def _spread(image, padding):
+def _spread(image: Array, padding: str) -> Array:
     """The transformed tiles, (36, tiles, C)."""
     rows, columns = _windows(image, padding)
     tiles = gather(image, rows[:, None, :, None], columns[:, None, :])
     return _left(_matrices()[2].T, tiles.reshape(TILE**2, -1, image.shape[-1]))
 
 
-def _left(matrix, stack):
+def _left(matrix: np.ndarray, stack: Array) -> Array:
     """The matrix times the first axis."""
     return (jnp.asarray(matrix) @ stack.reshape(len(stack), -1)).reshape(-1, *stack.shape[1:])
 
 
-def _tiles(image):
-    return tuple(-(-n // OUT) for n in image.shape[:2])
+def _tiles(image: Array) -> tuple[int, int]:
+    return -(-image.shape[0] // OUT), -(-image.shape[1] // OUT)
 
 
-def _windows(image, padding):
-    return tuple(
-        windows(line(n, 1, padding), t, TILE, OUT)
-        for n, t in zip(image.shape, _tiles(image), strict=False)
+def _windows(image: Array, padding: str) -> tuple[Positions, Positions]:
+    rows, columns = (
+        windows(line(n, 1, padding), tiles, TILE, OUT)
+        for n, tiles in zip(image.shape[:2], _tiles(image), strict=True)
     )
+    return rows, columns
 
 
 @cache
-def _matrices():
+def _matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A ⊗ A, G ⊗ G and B ⊗ B of Toom and Cook's interpolation through POINTS and infinity."""
     points = np.array(POINTS)
     rest = [np.delete(points, i) for i in range(len(points))]
@@ -96,4 +97,5 @@ def _matrices():
     for i, (others, n) in enumerate(zip(rest, scale, strict=True)):
         b[: TILE - 1, i] = np.poly(others)[::-1] / n
     b[:, -1] = np.poly(points)[::-1]
-    return tuple(np.kron(m, m).astype(np.float32) for m in (a, g, b))
+    to_out, to_kernel, to_tile = (np.kron(m, m).astype(np.float32) for m in (a, g, b))
+    return to_out, to_kernel, to_tile
