@@ -20,9 +20,10 @@ from bdip.operators.base import Shape
 from bdip.trees import frozen_pytree
 from bdip.types import Data, Scalar
 
-# An estimated σ below this part of the data range (one grey level of 256) is raised to it: clean
-# pictures estimate near zero, where the posterior is too narrow to be explored.
-LEAST_ESTIMATE = 1 / 255
+# An estimated σ below this part of the data range (five grey levels of 255) is raised to it: clean
+# pictures estimate near one level, where the posterior is too narrow to be explored
+# (docs/decisions/0005).
+LEAST_ESTIMATE = 5 / 255
 # Integers of at most this many bytes are taken to use their type's whole range. Wider ones are what
 # NumPy makes of plain Python numbers, and say nothing of a range.
 PIXEL_BYTES = 2
@@ -266,5 +267,5 @@ def _noise(
         )
     note = f"noise std: {max(estimate, LEAST_ESTIMATE) * span:.4g}, estimated"
     if estimate < LEAST_ESTIMATE:
-        note += f" ({estimate * span:.4g}, raised to 1/255 of the data range)"
+        note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
     return max(estimate, LEAST_ESTIMATE), note

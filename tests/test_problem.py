@@ -144,10 +144,10 @@ def test_noise_is_estimated_in_the_units_of_the_image_and_the_user_is_told():
 
 
 @pytest.mark.parametrize("mask", [None, np.arange(1024).reshape(32, 32) > 5], ids=["all", "mask"])
-def test_an_estimate_below_a_grey_level_is_raised_to_it_and_the_user_is_told(mask):
+def test_an_estimate_below_five_grey_levels_is_raised_to_it_and_the_user_is_told(mask):
     problem, units = pose(np.full((32, 32), 7, np.uint8), mask)
     assert problem.noise_std == pytest.approx(LEAST_ESTIMATE)
-    assert "raised to 1/255" in units.reported[0]
+    assert "raised to 5/255" in units.reported[0]
 
 
 def test_the_image_may_be_larger_than_the_data():

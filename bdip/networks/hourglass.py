@@ -30,6 +30,7 @@ class Hourglass(Network):
         kernel_down, kernel_up: sizes in pixels of the kernels on the way down and up: 1, 3 or 5.
         upsample: "bilinear" or "nearest".
 
+    The paper has 5 scales of 128 channels; the defaults take a quarter of its time on a CPU.
     The other arguments are those of ``Network``.
 
     >>> import jax
@@ -39,9 +40,9 @@ class Hourglass(Network):
     (12, 8, 3)
     """
 
-    scales: int = 5
-    channels_down: int | tuple[int, ...] = 128
-    channels_up: int | tuple[int, ...] = 128
+    scales: int = 4
+    channels_down: int | tuple[int, ...] = 48
+    channels_up: int | tuple[int, ...] = 48
     channels_skip: int | tuple[int, ...] = 4
     kernel_down: int = 3
     kernel_up: int = 3
