@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 class UsageError(ValueError):
     """The command's words do not fit together."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others of the command are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"bdip: {message}: see '{self.prog} --help'.\n")
 
 
 # What a user can mend: one line, no traceback.
@@ -179,7 +186,7 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="bdip",
         description="Restore an image from itself alone, with error bars (Bayesian deep image prior).",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (what there was is kept).",
@@ -247,8 +254,8 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(networks.REGISTRY)
     parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
-    parser.add_argument("--channels", type=int, help="width of the hourglass: slower, often better")
-    parser.add_argument("--scales", type=int, help="depth of the hourglass")
+    parser.add_argument("--channels", type=int, help="width of the hourglass [48]")
+    parser.add_argument("--scales", type=int, help="depth of the hourglass [4]")
     parser.add_argument("--steps", type=int, help=f"steps a chain [{bdip.Settings().steps}]")
     parser.add_argument("--warmup", type=int, help="of them not averaged [40 %%]")
     parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")

@@ -112,7 +112,9 @@ def pose(
     low, high, range_note = _range(array.dtype, pixels, observed, data_range)
     unit = np.where(observed[..., None], (pixels - low) / (high - low), 0).astype(np.float32)
     std, noise_note = _noise(unit, observed, noise_std, high - low)
-    notes = [*notes, range_note, noise_note]
+    share = float(observed.mean())
+    mask_note = "" if observed.all() else f"observed {100 * share:.1f} % of pixels"
+    notes = [*notes, mask_note, range_note, noise_note]
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
     operator = Identity() if operator is None else operator
@@ -130,7 +132,6 @@ def pose(
         operator=operator,
         image_shape=image_shape,
     )
-    share = float(observed.mean())
     reported = tuple(note for note in notes if note)
     dtype = str(array.dtype)
     return problem, Units(low, high, channel_axis, dtype, std * (high - low), share, reported)

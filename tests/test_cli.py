@@ -119,7 +119,15 @@ def test_a_bad_output_is_refused_before_any_work(folder, capsys, output, expecte
     assert (folder / "photo.png").read_bytes() == before
 
 
-def test_a_misspelt_option_exits_with_2(folder, capsys):
+@pytest.mark.parametrize(
+    "words",
+    [["restore", "photo.png", "-o", "out.png", "--noise_sd", "3"], ["restoer", "photo.png"], [],
+     ["restore", "photo.png"], ["restore", "photo.png", "-o", "out.png", "--noise-std", "loud"]],
+)  # fmt: skip
+def test_a_misspelt_command_gets_one_line_too(folder, capsys, words):
     with pytest.raises(SystemExit) as leaving:
-        main(["restore", "photo.png", "-o", "out.png", "--noise_sd", "3"])
+        main(words)
+    message = capsys.readouterr().err
     assert leaving.value.code == 2
+    assert message.count("\n") == 1
+    assert "--help" in message

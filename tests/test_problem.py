@@ -147,7 +147,7 @@ def test_noise_is_estimated_in_the_units_of_the_image_and_the_user_is_told():
 def test_an_estimate_below_five_grey_levels_is_raised_to_it_and_the_user_is_told(mask):
     problem, units = pose(np.full((32, 32), 7, np.uint8), mask)
     assert problem.noise_std == pytest.approx(LEAST_ESTIMATE)
-    assert "raised to 5/255" in units.reported[0]
+    assert "raised to 5/255" in units.reported[-1]
 
 
 def test_the_image_may_be_larger_than_the_data():
@@ -226,3 +226,9 @@ def test_the_input_is_left_as_it_was():
     posed(image, mask)
     np.testing.assert_array_equal(image, GREY)
     np.testing.assert_array_equal(mask, HALF)
+
+
+def test_the_share_of_observed_pixels_is_reported_where_some_are_missing():
+    mask = np.arange(64).reshape(8, 8) >= 16
+    _, units = pose(np.zeros((8, 8), np.uint8), mask, noise_std=3)
+    assert units.reported == ("observed 75.0 % of pixels",)
