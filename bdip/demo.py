@@ -19,7 +19,7 @@ NOISE_STD = 25.0  # grey levels of 255
 OBSERVED = 0.5  # share of pixels kept for inpainting
 LEAST_GAIN = 6.0  # dB over the degraded input, below which the demonstration has failed
 GENERATOR = Hourglass(scales=4, channels_down=32, channels_up=32)
-STEPS = 1200
+STEPS = 1000
 
 
 def photograph() -> NDArray[np.float64]:

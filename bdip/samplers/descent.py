@@ -60,7 +60,7 @@ class Sgd(_Descent):
 
     @classmethod
     def default(cls, information: float) -> "Sgd":
-        return cls(Constant(SGD_RELATIVE_STEP / information), momentum=0.9)
+        return cls(Constant(RELATIVE_STEP / information), momentum=0.9)
 
 
 @frozen_pytree()
@@ -83,4 +83,4 @@ class Adam(_Descent):
 
 
 # ε as a part of σ²/n, the scale on which the summed energy bends.
-SGD_RELATIVE_STEP = 1.0
+RELATIVE_STEP = 0.4

@@ -57,4 +57,4 @@ class Sgld:
 
 
 # ε as a part of σ²/n, the scale on which the summed energy bends.
-RELATIVE_STEP = 1.0
+RELATIVE_STEP = 0.4
