@@ -56,13 +56,16 @@ def compare(
     """Restore `image` with each of `samplers`, looking every `block` steps.
 
     `clean` is the true image, in the same units, for the PSNR; without it only χ² is followed. The
-    other `options` are those of `bdip.sample`, whose errors are raised.
+    other `options` are those of `bdip.sample`, whose errors are raised. An interrupted method is
+    the last.
     """
     posteriors, curves = {}, {}
     for name in samplers:
         posteriors[name], curves[name] = follow(
             image, mask, clean=clean, sampler=name, block=block, **options
         )
+        if not posteriors[name].complete:  # Ctrl-C, or out of time: what there is, is the answer
+            break
     return Comparison(posteriors, curves)
 
 

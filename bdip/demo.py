@@ -6,14 +6,16 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from bdip.compare import follow
+from bdip.compare import Curve, follow
 from bdip.diagnostics import psnr
 from bdip.io import save_image
 from bdip.networks import Hourglass
-from bdip.plot import plot_curves, plot_rows, std_picture
+from bdip.plot import Figure, plot_curves, plot_rows, std_picture
 from bdip.posterior import Posterior
+
+Pixels = NDArray[np.float64]  # (H, W, 3), from 0 to 255
 
 NOISE_STD = 25.0  # grey levels of 255
 OBSERVED = 0.5  # share of pixels kept for inpainting
@@ -22,7 +24,7 @@ GENERATOR = Hourglass(scales=4, channels_down=32, channels_up=32)
 STEPS = 1000
 
 
-def photograph() -> NDArray[np.float64]:
+def photograph() -> Pixels:
     """A face (128, 128, 3) from 0 to 255: Eileen Collins, NASA, public domain, from scikit-image."""
     from skimage.data import astronaut
 
@@ -44,18 +46,18 @@ def run(folder: Path, seed: int = 0, steps: int = STEPS) -> bool:
     }  # fmt: skip
 
     _say(f"1/3 denoising {clean.shape[1]} × {clean.shape[0]} pixels, noise std {NOISE_STD:g}")
-    denoised, sampling = follow(noisy, **options)
+    denoised, sampling = _finished(follow(noisy, **options))
     _say(f"2/3 inpainting {100 * (1 - known.mean()):.0f} % missing pixels under the same noise")
-    inpainted, _ = follow(noisy, known, **options)
+    inpainted, _ = _finished(follow(noisy, known, **options))
     _say("3/3 denoising by plain descent, Adam, as the original Deep Image Prior does")
-    descended, descent = follow(noisy, sampler="adam", **options)
+    descended, descent = _finished(follow(noisy, sampler="adam", **options))
 
     curves = {"descent (Adam)": descent, "Langevin (pSGLD)": sampling}
     masked = np.where(known[..., None], noisy, 0)
     _write(folder / "denoise", "noisy", noisy, denoised)
     _write(folder / "inpaint", "masked", masked, inpainted)
     save_image(folder / "truth.png", clean, np.uint8)
-    _sheet(clean, noisy, masked, known, denoised, inpainted, descended).savefig(
+    _sheet(clean, noisy, masked, denoised, inpainted, descended).savefig(
         folder / "side-by-side.png", dpi=130
     )
     plot_curves(curves, with_truth=True).savefig(folder / "sgd-vs-sgld.png", dpi=130)
@@ -74,9 +76,14 @@ def run(folder: Path, seed: int = 0, steps: int = STEPS) -> bool:
     return enough
 
 
-def _report(
-    name: str, clean: NDArray[np.float64], degraded: NDArray[np.float64], answer: Posterior
-) -> float:
+def _finished(result: tuple[Posterior, Curve]) -> tuple[Posterior, Curve]:
+    """The result, unless Ctrl-C cut it short: a demonstration by halves shows nothing."""
+    if not result[0].complete:
+        raise KeyboardInterrupt
+    return result
+
+
+def _report(name: str, clean: Pixels, degraded: Pixels, answer: Posterior) -> float:
     """Say what was gained, and return it in dB."""
     before, after = psnr(clean, degraded, 255), psnr(clean, answer.mean, 255)
     _say(
@@ -86,21 +93,24 @@ def _report(
     return after - before
 
 
-def _write(stem: Path, name: str, degraded: NDArray[np.float64], answer: Posterior) -> None:
+def _write(stem: Path, name: str, degraded: Pixels, answer: Posterior) -> None:
     """Degraded input, restored image and uncertainty, beside each other as PNG."""
     save_image(f"{stem}-{name}.png", degraded, np.uint8)
     save_image(f"{stem}-restored.png", answer.mean, np.uint8)
     save_image(f"{stem}-uncertainty.png", std_picture(answer.std, 2), np.uint8)
 
 
-def _sheet(clean, noisy, masked, known, denoised, inpainted, descended):  # type: ignore[no-untyped-def]
+def _sheet(
+    clean: Pixels, noisy: Pixels, masked: Pixels, denoised: Posterior, inpainted: Posterior,
+    descended: Posterior,
+) -> Figure:  # fmt: skip
     """All pictures on one sheet, with their PSNR."""
 
-    def entry(name: str, picture: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
+    def entry(name: str, picture: ArrayLike) -> tuple[str, ArrayLike]:
         return f"{name}, {psnr(clean, picture, 255):.1f} dB", picture
 
-    def std(answer: Posterior) -> tuple[str, NDArray[np.uint8]]:
-        return f"uncertainty, median {np.median(answer.std):.1f}", std_picture(answer.std, 2)
+    def std(answer: Posterior) -> tuple[str, ArrayLike]:
+        return f"std, median {np.median(answer.std):.1f} levels", std_picture(answer.std, 2)
 
     return plot_rows(
         [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.posterior import Posterior
@@ -104,7 +105,10 @@ def plot_curves(curves: dict[str, dict[str, Any]], with_truth: bool) -> Figure:
         panels[0].legend(frameon=False)
     panels[-1].axhline(1, color=GREY, linestyle=":", linewidth=1)
     panels[-1].set_yscale("log")
-    panels[-1].set_ylabel("χ² a pixel (1: fits to the noise,\nless: fits the noise)")
+    panels[-1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panels[-1].yaxis.set_major_formatter("{x:g}")
+    panels[-1].yaxis.set_minor_formatter(NullFormatter())
+    panels[-1].set_ylabel("χ² (below 1: fits the noise)")
     panels[-1].set_xlabel("step")
     if not with_truth:
         panels[-1].legend(frameon=False)
