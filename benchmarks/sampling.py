@@ -1,7 +1,7 @@
 """Does the sampler sample? PSNR, χ² and coverage on one grey crop, against descent that overfits.
 
     python -m benchmarks.sampling                 # psgld and adam, 3,000 and 6,000 steps
-    python -m benchmarks.sampling --samplers psgld --steps 3000 --seeds 0 1 2
+    python -m benchmarks.sampling --name sampling-short --samplers adam gp-dip --steps 750 1500
 
 The picture is Peppers of set11 averaged 2 × 2, rows and columns 16 to 112; the noise has σ = 25/255
 and is not clipped; the generator is an hourglass with 48 channels and 4 scales.
@@ -74,11 +74,12 @@ def line(row: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run all, print a table, write results/sampling.json."""
+    """Run all, print a table, write results/NAME.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samplers", nargs="+", default=["psgld", "adam"])
     parser.add_argument("--steps", nargs="+", type=int, default=[3000, 6000])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--name", default="sampling", help="of the file in results/")
     options = parser.parse_args()
     clean = images.crop96()
     noisy = images.add_noise(clean, NOISE_STD)
@@ -89,7 +90,7 @@ def main() -> None:
             for seed in options.seeds:
                 rows.append(measure(sampler, steps, seed))
                 print(line(rows[-1]), flush=True)
-    print(f"written to {record.save('sampling', rows)}")
+    print(f"written to {record.save(options.name, rows)}")
 
 
 if __name__ == "__main__":
