@@ -100,7 +100,7 @@ def sample(
     require(chains >= 1, "chains", chains, "at least 1")
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
-    run_settings = chosen.resolve(kind.exact, kind.uncertain, kind is samplers.GpDip)
+    run_settings = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
     network: Generator = (
         _kind(generator, networks.REGISTRY, "generator")()
         if isinstance(generator, str)

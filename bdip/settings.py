@@ -7,7 +7,6 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T")
 
 WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
-GP_DIP_JITTER = 1 / 30  # the published recipe's noise on the latent
 
 
 class SettingsError(ValueError):
@@ -65,7 +64,7 @@ class Settings:
         require(jitter >= 0, "input_jitter", jitter, "0 or more, such as 1/30")
         require(self.block is None or self.block >= 1, "block", self.block, "at least 1")
 
-    def resolve(self, exact: bool, uncertain: bool, published: bool) -> "Resolved":
+    def resolve(self, exact: bool, uncertain: bool, input_jitter: float) -> "Resolved":
         """The settings with every default filled in, for a sampler of these properties."""
         return Resolved(
             steps=self.steps,
@@ -73,7 +72,7 @@ class Settings:
             draws=self.draws if uncertain else 0,
             draws_memory=self.draws_memory,
             output_average=_given(self.output_average, 1.0 if uncertain else 0.0),
-            input_jitter=_given(self.input_jitter, GP_DIP_JITTER if published else 0.0),
+            input_jitter=_given(self.input_jitter, input_jitter),
             weight_precision=_given(self.weight_precision, 1.0 if exact else 0.0),
         )
 

@@ -133,6 +133,12 @@ def test_the_default_for_any_amount_of_data_is_finite_and_positive(name, informa
     assert sampler.step_size(jnp.int32(0), jnp.int32(10)) > 0
 
 
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, 1])
+def test_a_momentum_that_never_forgets_is_refused(momentum):
+    with pytest.raises(ValueError, match="momentum is .*expected None"):
+        Psgld(Constant(STEP), momentum=momentum)
+
+
 def test_an_unknown_granularity_is_refused():
     with pytest.raises(ValueError, match="granularity is \"?'?layer.*expected"):
         Psgld(Constant(STEP), granularity="layer")

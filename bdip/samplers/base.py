@@ -13,11 +13,13 @@ class Sampler(Protocol):
 
     `warmup` is the number of steps before the first kept one; `exact` says whether the kept draws
     have the posterior as their law (up to discretisation); `uncertain` whether their spread means
-    anything. A state carries `step_size`, the ε_t of the step that made it: the weight of a draw.
+    anything; `input_jitter` is the noise that its recipe puts on the latent. A state carries
+    `step_size`, the ε_t of the step that made it: the weight of a draw.
     """
 
     exact: ClassVar[bool]
     uncertain: ClassVar[bool]
+    input_jitter: ClassVar[float]
 
     @property
     def warmup(self) -> int: ...

@@ -23,6 +23,7 @@ class _Descent:
 
     exact: ClassVar[bool] = False
     uncertain: ClassVar[bool] = False
+    input_jitter: ClassVar[float] = 0.0
 
     step_size: Schedule
     warmup: int

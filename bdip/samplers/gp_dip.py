@@ -11,6 +11,7 @@ from bdip.trees import frozen_pytree, normal_like, select
 from bdip.types import Params, PRNGKey, Scalar
 
 WEIGHT_DECAY = 5e-8  # on the mean squared error; the public code's value
+JITTER = 1 / 30  # standard deviation of fresh noise on the latent; likewise
 ROLLBACK_RATIO = 10**0.5  # a fall of 5 dB in PSNR, as a ratio of energies
 
 
@@ -33,7 +34,7 @@ class GpDip:
     with a return to the last weights where the PSNR of the data falls by 5 dB. The noise depends
     neither on σ nor on the number of pixels, grows with the square of the step and is not
     preconditioned as the drift is: the law of the draws is *not* the posterior. It is here to
-    reproduce the paper. Its input jitter, 1/30, is a setting of the chain.
+    reproduce the paper. The chain adds its input jitter.
 
     `step_size` is Adam's learning rate; `loss_scale` is 2σ²/n, which turns ∇U into the gradient of
     the mean squared error.
@@ -41,6 +42,7 @@ class GpDip:
 
     exact: ClassVar[bool] = False
     uncertain: ClassVar[bool] = True
+    input_jitter: ClassVar[float] = JITTER
 
     step_size: Schedule
     loss_scale: float

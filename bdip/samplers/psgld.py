@@ -46,6 +46,7 @@ class Psgld:
 
     exact: ClassVar[bool] = True
     uncertain: ClassVar[bool] = True
+    input_jitter: ClassVar[float] = 0.0
 
     step_size: Schedule
     temperature: float = 1.0
@@ -58,6 +59,8 @@ class Psgld:
     def __post_init__(self) -> None:
         if self.granularity not in ("weight", "tensor"):
             raise ValueError(f'granularity is {self.granularity!r}: expected "weight" or "tensor".')
+        if isinstance(self.momentum, float | int) and not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}: expected None, or from 0 to below 1.")
 
     def init(self, params: Params) -> PsgldState:
         square = jax.tree.map(lambda p: jnp.zeros_like(self._square(p)), params)

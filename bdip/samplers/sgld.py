@@ -32,6 +32,7 @@ class Sgld:
 
     exact: ClassVar[bool] = True
     uncertain: ClassVar[bool] = True
+    input_jitter: ClassVar[float] = 0.0
 
     step_size: Schedule
     temperature: float = 1.0
