@@ -199,7 +199,7 @@ def test_nearest_doubling_repeats_each_pixel():
     ("generator", "field", "value", "message"),
     [
         (Hourglass, "scales", 0, "scales is 0 but must be a whole number of at least 1"),
-        (Hourglass, "channels_down", (8, 8), "channels_down has 2 entries but scales is 5"),
+        (Hourglass, "channels_down", (8, 8), "channels_down has 2 entries but scales is 4"),
         (Hourglass, "channels_up", 2.5, "channels_up is 2.5"),
         (Hourglass, "channels_skip", -1, "channels_skip is -1"),
         (Hourglass, "kernel_up", 4, "kernel_up is 4 but must be 1, 3 or 5"),

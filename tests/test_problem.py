@@ -40,7 +40,7 @@ def test_floats_are_mapped_from_their_observed_extremes_and_the_user_is_told(dty
     problem, units = posed(image, [[1, 1], [1, 1], [0, 0]], noise_std=0.5)
     np.testing.assert_allclose(problem.data[:2, :, 0], [[0, 0.2], [0.5, 1]], rtol=1e-6)
     assert (units.low, units.high) == (-2, 8)
-    assert "data range: -2 to 8" in units.reported[0]
+    assert "data range: -2 to 8" in units.reported[1]
 
 
 def test_a_given_data_range_is_taken_as_it_is_and_values_may_lie_outside():
