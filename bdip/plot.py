@@ -5,6 +5,7 @@ Figures are made without pyplot, so that nothing is global and no display is nee
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,17 @@ from bdip.posterior import Posterior
 # Okabe & Ito's colours, told apart by colour-blind readers too.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 PANEL_INCHES = 2.6  # of a picture's longer side
+
+SCREEN_DPI = 90  # dots an inch in a notebook
+
+
+class Picture(Figure):
+    """A matplotlib figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        self.savefig(content, format="png", dpi=SCREEN_DPI)
+        return content.getvalue()
 
 
 def plot_posterior(
@@ -59,7 +71,7 @@ def plot_rows(rows: Sequence[Sequence[tuple[str, ArrayLike]]], high: float = 255
     columns = max(len(row) for row in rows)
     tall = max(np.shape(picture)[0] / np.shape(picture)[1] for row in rows for _, picture in row)
     size = (PANEL_INCHES * columns, (PANEL_INCHES * tall + 0.3) * len(rows))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Picture(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for places, row in zip(axes, rows, strict=True):
         for place in places:
@@ -89,7 +101,7 @@ def plot_curves(curves: dict[str, dict[str, Any]], with_truth: bool) -> Figure:
 
     `curves` maps a method to "step", "chi2" and, with the truth, "draw" and "mean" (dB, (t,)).
     """
-    figure = Figure(figsize=(7, 6.4 if with_truth else 3.6), layout="constrained")
+    figure = Picture(figsize=(7, 6.4 if with_truth else 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1 + with_truth, 1, sharex=True))
     for (name, curve), colour in zip(curves.items(), (ORANGE, BLUE, GREEN, GREY), strict=False):
         if with_truth:
@@ -122,7 +134,7 @@ def _row(image: NDArray[Any], channel_axis: int | None, count: int) -> tuple[Fig
     height, width = _last(image, channel_axis).shape[:2]
     scale = PANEL_INCHES / max(height, width)
     panel = (max(scale * width, 1.2), max(scale * height, 1.2) + 0.4)  # readable at 4:1 too
-    figure = Figure(figsize=(panel[0] * count + 0.6, panel[1] + 0.3), layout="constrained")
+    figure = Picture(figsize=(panel[0] * count + 0.6, panel[1] + 0.3), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, count)))
 
 

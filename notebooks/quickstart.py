@@ -13,8 +13,8 @@
 # %% [markdown]
 # # bdip in five minutes
 #
-# One noisy photograph, half of its pixels missing, restored from itself alone. The picture is small and the
-# chain short so that this page runs in about a minute; for real work leave `generator` and `steps` out.
+# One noisy photograph, half of its pixels missing, restored from itself alone. The picture and the network are
+# small so that this page runs in about a minute; for real work leave `generator` out.
 
 # %%
 import numpy as np
@@ -36,7 +36,7 @@ known = rng.random(clean.shape) < 0.5  # True where a pixel is observed
 # %%
 generator = bdip.Hourglass(scales=3, channels_down=24, channels_up=24)
 posterior = bdip.sample(
-    noisy, known, noise_std=25, data_range=(0, 255), generator=generator, steps=1000, progress=False
+    noisy, known, noise_std=25, data_range=(0, 255), generator=generator, progress=False
 )
 print(posterior.summary())
 

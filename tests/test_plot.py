@@ -59,6 +59,11 @@ def test_curves_show_psnr_only_with_a_truth():
     assert len(plot_curves({"psgld": curve}, with_truth=False).axes) == 1
 
 
+def test_a_notebook_shows_a_figure_as_png():
+    figure = plot_rows([[("a", np.zeros((8, 8)))]])
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
 def test_a_sheet_has_a_panel_for_every_picture():
     grey, colour = np.zeros((8, 8)), np.zeros((8, 8, 3))
     figure = plot_rows([[("a", grey), ("b", colour)], [("c", grey)]])
