@@ -73,9 +73,16 @@ class Posterior:
             f"image     {' × '.join(str(n) for n in self.mean.shape)}, range {low:g} to {high:g}, "
             f"{100 * settings['observed']:.1f} % of pixels observed",
             f"noise std {settings['noise_std']:.4g}" + self._source_of("noise std"),
-            f"χ²        {chi2['chi2']:.3f} of the kept draws (1 is right); "
-            f"{chi2['chi2_first']:.3f} then {chi2['chi2_second']:.3f} in their two halves",
         ]
+        if np.isfinite(chi2["chi2"]):
+            lines.append(
+                f"χ²        {chi2['chi2']:.3f} of the kept draws (1 is right); "
+                f"{chi2['chi2_first']:.3f} then {chi2['chi2_second']:.3f} in their two halves"
+            )
+        else:
+            lines.append(
+                "χ²        none: nothing was kept, and the image is the last of the warm-up"
+            )
         if np.isfinite(self.std).any():
             lines.append(
                 f"std       median {np.nanmedian(self.std):.4g}, "
