@@ -54,7 +54,11 @@ def restore(options: argparse.Namespace) -> int:
     std_output = output.with_name(f"{output.stem}-std.tif")
     check_output(output, image.shape, image.dtype)
     check_output(std_output, image.shape, np.float32)
-    _check_free(options, output, std_output, *([Path(options.save)] if options.save else []))
+    saved = [Path(options.save)] if options.save else []
+    _check_free(options, output, std_output, *saved)
+    for path in saved:
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}: make it first.")
 
     posterior = bdip.sample(image, mask, sampler=options.sampler, **_sampling(options))
     save_image(output, posterior.mean, image.dtype)
@@ -79,6 +83,8 @@ def compare(options: argparse.Namespace) -> int:
     image, mask = _read(options)
     image, clean = _truth(options, image)
     folder = Path(options.output)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: give the name of a folder with --output.")
     curves, sheet = folder / "curves.png", folder / "side-by-side.png"
     _check_free(options, curves, sheet)
     comparison = compare_samplers(
@@ -151,8 +157,10 @@ def _truth(
 
 
 def _check_free(options: argparse.Namespace, *outputs: Path) -> None:
-    """Refuse to write over anything that was there, or over the input."""
+    """Refuse, before hours of work, what could not be written or would replace something."""
     for path in outputs:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: give the name of a file.")
         if path.exists() and path.resolve() == Path(options.image).resolve():
             raise UsageError(f"{path} is the input itself: choose another output.")
         if path.exists() and not options.overwrite:
@@ -161,21 +169,10 @@ def _check_free(options: argparse.Namespace, *outputs: Path) -> None:
 
 def _sampling(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `bdip.sample` that both `restore` and `compare` take."""
-    generator = options.generator
-    widths = {"channels": options.channels, "scales": options.scales}
-    if any(width is not None for width in widths.values()):
-        if generator != "hourglass":
-            raise UsageError(f"--channels and --scales are for the hourglass, not for {generator}.")
-        fields = {"channels_down": options.channels, "channels_up": options.channels}
-        fields["scales"] = options.scales
-        try:
-            generator = networks.Hourglass(**{k: v for k, v in fields.items() if v is not None})
-        except ValueError as error:
-            raise UsageError(str(error)) from error
     return {
         "noise_std": options.noise_std,
         "data_range": options.data_range,
-        "generator": generator,
+        "generator": _generator(options),
         "steps": options.steps,
         "warmup": options.warmup,
         "chains": options.chains,
@@ -183,6 +180,23 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
         "time_limit": options.time_limit,
         "progress": not options.quiet,
     }
+
+
+def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
+    """The generator's name, or the hourglass of the width and depth asked for."""
+    channels = options.channels
+    asked = {"channels_down": channels, "channels_up": channels, "scales": options.scales}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if not asked:
+        return str(options.generator)
+    if options.generator != "hourglass":
+        raise UsageError(
+            f"--channels and --scales are for the hourglass, not for {options.generator}."
+        )
+    try:
+        return networks.Hourglass(**asked)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _parser() -> argparse.ArgumentParser:

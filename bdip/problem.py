@@ -86,9 +86,8 @@ class Units:
     def _axes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.channel_axis is None:
             return images[..., 0]
-        return np.moveaxis(
-            images, -1, self.channel_axis - 3
-        )  # counted from the end: (..., H, W, C)
+        from_the_end = self.channel_axis - 3  # the draws have axes before (H, W, C)
+        return np.moveaxis(images, -1, from_the_end)
 
 
 def pose(

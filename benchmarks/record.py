@@ -1,6 +1,7 @@
 """What every benchmark writes down beside its figures."""
 
 import json
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -42,6 +43,4 @@ def _git(*words: str) -> str:
 
 
 def _cores() -> int:
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0

@@ -119,6 +119,18 @@ def test_a_bad_output_is_refused_before_any_work(folder, capsys, output, expecte
     assert (folder / "photo.png").read_bytes() == before
 
 
+def test_a_posterior_that_could_not_be_saved_is_refused_before_any_work(folder, capsys):
+    words = ["restore", "photo.png", "-o", "out.png", "--save", "absent/p.npz", "--quiet"]
+    assert main(words) == 2
+    assert "no folder absent" in capsys.readouterr().err
+    assert not (folder / "out.png").exists()
+
+
+def test_a_comparison_into_a_file_is_refused_before_any_work(folder, capsys):
+    assert main(["compare", "photo.png", "-o", "known.png", "--quiet"]) == 2
+    assert "known.png is a file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [["restore", "photo.png", "-o", "out.png", "--noise_sd", "3"], ["restoer", "photo.png"], [],
