@@ -12,6 +12,8 @@ from bdip.types import PRNGKey, Scalar, Tree
 
 T = TypeVar("T")
 
+LANES = 1024  # a round number of draws: XLA works through an odd one several times as slowly on a CPU
+
 
 def normal_like(key: PRNGKey, tree: Tree) -> Tree:
     """Independent standard normals in the shape of `tree`.
@@ -21,7 +23,8 @@ def normal_like(key: PRNGKey, tree: Tree) -> Tree:
     """
     leaves, treedef = jax.tree.flatten(tree)
     sizes = [math.prod(leaf.shape) for leaf in leaves]
-    flat = jax.random.normal(key, (sum(sizes),), jnp.float32)
+    rounded = -(-sum(sizes) // LANES) * LANES
+    flat = jax.random.normal(key, (rounded,), jnp.float32)
     parts, start = [], 0
     for leaf, size in zip(leaves, sizes, strict=True):
         parts.append(flat[start : start + size].reshape(leaf.shape))
