@@ -4,6 +4,7 @@ Slices, concatenations and XLA's own adjoints of them compile and run several ti
 CPU. Positions on a line of pixels are static numpy arrays; NOTHING stands for a zero.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -34,6 +35,23 @@ def gather(
     if min(rows.min(), columns.min()) == NOTHING:
         found = jnp.where(((rows > NOTHING) & (columns > NOTHING))[..., None], found, 0)
     return found
+
+
+def gather_apart(
+    image: Float[Array, "H W C"], rows: Positions, columns: Positions
+) -> Float[Array, "... C"]:
+    """The same, kept apart from the reshaping after it, which XLA would otherwise merge with it into a loop that
+    goes element by element, two to four times as slow: it does not see through a conditional.
+    """
+
+    def found(image: Array) -> Array:
+        return gather(image, rows, columns)
+
+    def broken(image: Array) -> Array:
+        return jnp.full_like(jax.eval_shape(found, image), jnp.nan)
+
+    anchor = image[0, 0, 0]
+    return jax.lax.cond(anchor == anchor, found, broken, image)  # false for NaN alone
 
 
 def scatter(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from bdip.networks.gathering import Positions, gather, line, scatter, windows
+from bdip.networks.gathering import Positions, gather_apart, line, scatter, windows
 
 OUT, TAPS = 4, 3
 TILE = OUT + TAPS - 1
@@ -50,7 +50,7 @@ def backward(
         windows(np.arange(n), t, OUT, OUT)
         for n, t in zip(cotangent.shape[:2], _tiles(image), strict=True)
     )
-    tiles = gather(cotangent, rows[:, None, :, None], columns[:, None, :])
+    tiles = gather_apart(cotangent, rows[:, None, :, None], columns[:, None, :])
     products = _left(to_out, tiles.reshape(OUT**2, -1, cotangent.shape[-1]))  # (36, tiles, D)
     spectrum = _left(to_kernel, kernel.reshape(9, *kernel.shape[2:]))  # (36, C, D)
     to_image = products @ spectrum.swapaxes(1, 2)
@@ -63,7 +63,7 @@ def backward(
 def _spread(image: Array, padding: str) -> Array:
     """The transformed tiles, (36, tiles, C)."""
     rows, columns = _windows(image, padding)
-    tiles = gather(image, rows[:, None, :, None], columns[:, None, :])
+    tiles = gather_apart(image, rows[:, None, :, None], columns[:, None, :])
     return _left(_matrices()[2].T, tiles.reshape(TILE**2, -1, image.shape[-1]))
 
 
