@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from bdip.networks import winograd
 from bdip.networks.convolution import convolve
 
 # A sum of n products of float32 numbers is off by a few sqrt(n) eps times their size; Winograd's transforms add and
@@ -83,6 +84,23 @@ def test_values_and_both_gradients_equal_those_of_xla(case, padding):
         jax.jit(pull_back)(cotangent), jax.jit(pull_back_expected)(cotangent), strict=True
     ):
         assert_equal_to_rounding(found_gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zero"])
+@pytest.mark.parametrize("tile_rows", [1, 2, 3])
+@pytest.mark.parametrize("height", [16, 21, 26])  # whole strips, and last ones that reach beyond
+def test_an_image_worked_through_in_strips_gives_the_same(height, tile_rows, padding, monkeypatch):
+    image, kernel, cotangent = draw((height, 18, 64, 64, 3, 1))
+    row_bytes = 4 * 36 * 5 * 64  # 5 tiles cover 18 pixels
+    monkeypatch.setattr(winograd, "STRIP_BYTES", tile_rows * row_bytes)
+    assert winograd._strips(image, kernel).number > 1
+    expected, pull_back = jax.vjp(lambda x, k: reference(x, k, 1, padding), image, kernel)
+    assert_equal_to_rounding(
+        jax.jit(winograd.forward, static_argnums=2)(image, kernel, padding), expected
+    )
+    gradients = jax.jit(winograd.backward, static_argnums=3)(image, kernel, cotangent, padding)
+    for found, gradient in zip(gradients, pull_back(cotangent), strict=True):
+        assert_equal_to_rounding(found, gradient)
 
 
 @pytest.mark.parametrize("case", [(8, 6, 3, 5, 3, 2), (12, 10, 32, 20, 3, 1)], ids=str)

@@ -26,7 +26,7 @@ Padding = Literal["reflect", "zero"]
 Margins = tuple[tuple[int, int], tuple[int, int]]
 
 # Below these, transforming the kernel and the tiles costs more than Winograd's fewer products save.
-WINOGRAD_MIN_CHANNELS = 64  # forwards
+WINOGRAD_MIN_CHANNELS = 48  # forwards
 WINOGRAD_MIN_CHANNELS_BACKWARD = 16  # which has two products to save on
 WINOGRAD_MIN_PIXELS = 16 * 16
 
