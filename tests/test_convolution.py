@@ -13,6 +13,20 @@ from bdip.networks.convolution import convolve
 # subtract up to four terms twice, each way, which costs a further factor of about ten (Lavin & Gray, 2016, table 5).
 ROUNDING = 40 * np.finfo(np.float32).eps
 
+
+def winograd_rounding():
+    """Of the direct sum's root mean square, where tile, kernel, products and output each round once.
+
+    A rounding in the transforms reaches an output multiplied by its entries of A, B and G, 9 times in a
+    tile's corner; four independent roundings make a factor of 2; the largest of some ten thousand
+    errors is 4.5 standard deviations.
+    """
+    to_out, to_kernel, to_tile = winograd._matrices()
+    size = np.square(to_kernel).sum(1) * np.square(to_tile).sum(0)
+    corner = np.sqrt((np.square(to_out) * size[:, None]).sum(0) / 9).max()
+    return 4.5 * 2 * corner * np.finfo(np.float32).eps
+
+
 # height, width, in channels, out channels, kernel, stride
 CASES = [
     (8, 8, 3, 5, 1, 1),
@@ -59,11 +73,11 @@ def draw(case, seed=0):
     return image, kernel, cotangent
 
 
-def assert_equal_to_rounding(found, expected):
+def assert_equal_to_rounding(found, expected, rounding=ROUNDING):
     """To rounding of a sum whose terms are as large as the array's typical entry."""
     assert found.shape == expected.shape
     error = np.abs(np.asarray(found) - np.asarray(expected)).max()
-    assert error <= ROUNDING * np.sqrt(np.square(np.asarray(expected)).mean()), error
+    assert error <= rounding * np.sqrt(np.square(np.asarray(expected)).mean()), error
 
 
 @pytest.mark.parametrize("padding", ["reflect", "zero"])
@@ -88,19 +102,19 @@ def test_values_and_both_gradients_equal_those_of_xla(case, padding):
 
 @pytest.mark.parametrize("padding", ["reflect", "zero"])
 @pytest.mark.parametrize("tile_rows", [1, 2, 3])
-@pytest.mark.parametrize("height", [16, 21, 26])  # whole strips, and last ones that reach beyond
+@pytest.mark.parametrize("height", [20, 21, 26])  # whole strips, and last ones that reach beyond
 def test_an_image_worked_through_in_strips_gives_the_same(height, tile_rows, padding, monkeypatch):
     image, kernel, cotangent = draw((height, 18, 64, 64, 3, 1))
     row_bytes = 4 * 36 * 5 * 64  # 5 tiles cover 18 pixels
     monkeypatch.setattr(winograd, "STRIP_BYTES", tile_rows * row_bytes)
     assert winograd._strips(image, kernel).number > 1
+    bound = winograd_rounding()
     expected, pull_back = jax.vjp(lambda x, k: reference(x, k, 1, padding), image, kernel)
-    assert_equal_to_rounding(
-        jax.jit(winograd.forward, static_argnums=2)(image, kernel, padding), expected
-    )
+    found = jax.jit(winograd.forward, static_argnums=2)(image, kernel, padding)
+    assert_equal_to_rounding(found, expected, bound)
     gradients = jax.jit(winograd.backward, static_argnums=3)(image, kernel, cotangent, padding)
     for found, gradient in zip(gradients, pull_back(cotangent), strict=True):
-        assert_equal_to_rounding(found, gradient)
+        assert_equal_to_rounding(found, gradient, bound)
 
 
 @pytest.mark.parametrize("case", [(8, 6, 3, 5, 3, 2), (12, 10, 32, 20, 3, 1)], ids=str)
