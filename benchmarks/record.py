@@ -15,11 +15,11 @@ import bdip
 RESULTS = Path(__file__).parent / "results"
 
 
-def save(name: str, rows: list[dict[str, Any]]) -> Path:
-    """Write `rows` with commit, versions and device to `results/name.json`, and return its path."""
+def save(name: str, rows: list[dict[str, Any]], **more: Any) -> Path:
+    """Write `rows`, and what `more` there is, with commit, versions and device to `results/name.json`, and return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({**surroundings(), "rows": rows}, indent=1) + "\n")
+    path.write_text(json.dumps({**surroundings(), **more, "rows": rows}, indent=1) + "\n")
     return path
 
 

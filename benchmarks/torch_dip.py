@@ -47,6 +47,14 @@ class Level(nn.Module):
         return self.polish(self.mix(self.joined_norm(joined)))
 
 
+def shaped(flat: Tensor, like: Tensor, channels_last: bool) -> Tensor:
+    """A view in the shape of a parameter, kernels in the order of axes that the device prefers."""
+    if not (channels_last and like.ndim == 4):
+        return flat.view(like.shape)
+    outputs, inputs, height, width = like.shape
+    return flat.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+
+
 def contestant(
     size: int, channels: int, scales: int, colours: int, device: str, compiled: bool, precision: str
 ) -> Callable[[int], None]:
@@ -57,17 +65,18 @@ def contestant(
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     model = nn.Sequential(
         Level(scales, LATENT_CHANNELS, channels, 4), nn.Conv2d(channels, colours, 1), nn.Sigmoid()
-    ).to(device, memory_format=torch.channels_last)
+    ).to(device)
     params = list(model.parameters())
     theta = torch.cat([p.detach().flatten() for p in params])
     gradient = torch.zeros_like(theta)
     start = 0
     for p in params:
         place = slice(start, start + p.numel())
-        p.data, p.grad = theta[place].view(p.shape), gradient[place].view(p.shape)
+        p.data, p.grad = (shaped(flat[place], p, device == "cuda") for flat in (theta, gradient))
         start = place.stop
     latent = LATENT_SCALE * torch.rand(1, LATENT_CHANNELS, size, size, device=device)
-    latent = latent.to(memory_format=torch.channels_last)
+    if device == "cuda":
+        latent = latent.to(memory_format=torch.channels_last)
     data = torch.rand(1, colours, size, size, device=device)
     mask = torch.ones(1, 1, size, size, device=device)
     square, velocity = torch.zeros_like(theta), torch.zeros_like(theta)

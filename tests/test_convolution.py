@@ -1,12 +1,14 @@
 """The convolution equals XLA's own on explicitly padded input, values and gradients, to float32 rounding."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from bdip.networks import winograd
+from bdip.networks import convolution, winograd
 from bdip.networks.convolution import convolve
 
 # A sum of n products of float32 numbers is off by a few sqrt(n) eps times their size; Winograd's transforms add and
@@ -154,6 +156,69 @@ def test_a_cpu_is_never_given_the_gradient_of_a_convolution():
     text = gradient.trace(kernel).lower(lowering_platforms=("cpu",)).as_text()
     # As a kernel, no convolution has anything but the kernel's own grid of 3 x 3.
     assert text.count("stablehlo.convolution") == text.count("x[0, 1, i, o]->[b, 0, 1, f]")
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zero"])
+@pytest.mark.parametrize(
+    "case", [(8, 6, 3, 5, 3, 2), (11, 13, 32, 32, 3, 1), (10, 12, 24, 16, 5, 1)], ids=str
+)
+def test_the_form_for_other_platforms_equals_xla_as_well(case, padding):
+    image, kernel, cotangent = draw(case)
+    stride = case[-1]
+    expected, pull_back = jax.vjp(lambda x, k: reference(x, k, stride, padding), image, kernel)
+    found = convolution._forward(image, kernel, stride, padding, "float32")
+    assert_equal_to_rounding(found, expected)
+    gradients = convolution._backward(image, kernel, cotangent, stride, padding, "float32")
+    for found, gradient in zip(gradients, pull_back(cotangent), strict=True):
+        assert_equal_to_rounding(found, gradient)
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("tf32", 10), ("bfloat16", 7)])
+@pytest.mark.parametrize("case", [(12, 10, 32, 20, 3, 2), (16, 16, 64, 64, 3, 1)], ids=str)
+def test_a_coarser_precision_rounds_the_factors_and_nothing_else(case, precision, bits):
+    image, kernel, cotangent = draw(case)
+    stride = case[-1]
+
+    def gradients(x, k, g, **options):
+        found, pull_back = jax.vjp(lambda x, k: convolve(x, k, stride=stride, **options), x, k)
+        return found, *pull_back(g)
+
+    factors = image, kernel, cotangent
+    rounded = [lax.reduce_precision(factor, 8, bits) for factor in factors]
+    found = jax.jit(partial(gradients, precision=precision))(*factors)
+    for each, expected, exact in zip(
+        found, jax.jit(gradients)(*rounded), jax.jit(gradients)(*factors), strict=True
+    ):
+        assert_equal_to_rounding(each, expected, winograd_rounding())
+        # A factor is off by a uniform part of at most half a last bit, a product by two of them.
+        error = np.sqrt(np.square(each - exact).mean() / np.square(exact).mean())
+        assert 0.2 * 2.0**-bits < error < 2.0**-bits
+
+
+def test_bfloat16_sums_elsewhere_are_rounded_once():
+    image, kernel, _ = draw((12, 10, 32, 20, 3, 1))
+    exact = convolution._forward(image, kernel, 1, "reflect", "float32")
+    short = convolution._forward(image, kernel, 1, "reflect", "bfloat16")
+    assert short.dtype == jnp.float32
+    error = np.sqrt(np.square(short - exact).mean() / np.square(exact).mean())
+    assert 0.2 * 2.0**-7 < error < 2.0**-7
+
+
+@pytest.mark.parametrize(
+    ("precision", "factors"),
+    [
+        ("float32", "precision HIGHEST>"),
+        ("tf32", "precision DEFAULT>"),
+        (None, "precision DEFAULT>"),
+        ("bfloat16", "xbf16>"),
+    ],
+)
+def test_the_precision_reaches_the_compiler_elsewhere(precision, factors):
+    image, kernel, _ = draw((8, 8, 16, 16, 3, 1))
+    forward = jax.jit(partial(convolve, precision=precision))
+    text = forward.trace(image, kernel).lower(lowering_platforms=("cuda",)).as_text()
+    (line,) = [line for line in text.splitlines() if "stablehlo.convolution" in line]
+    assert line.count(factors) >= 2
 
 
 def test_one_convolution_reaches_the_compiler_elsewhere():

@@ -1,8 +1,9 @@
 """What every generator promises, whatever its structure."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -41,7 +42,9 @@ VARIANTS = [
     UNet(scales=2, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
     ResNet(blocks=1, channels=4, padding="zero", output="linear"),
     DeepDecoder(scales=1, channels=4, latent="coordinates", upsample="nearest"),
+    Hourglass(scales=1, channels_down=4, channels_up=4, precision="bfloat16", remat=True),
 ]
+EPSILON = np.finfo(np.float32).eps
 SHAPES = [(5, 7, 3), (1, 1, 1), (13, 16, 2)]
 
 every_generator = pytest.mark.parametrize("generator", SMALL.values(), ids=SMALL)
@@ -130,6 +133,36 @@ def test_compiled_and_plain_evaluation_agree_to_rounding(generator):
     np.testing.assert_allclose(
         compiled, generator.apply(params, latent), atol=100 * np.finfo(np.float32).eps
     )
+
+
+@every_generator
+def test_rematerialisation_keeps_less_and_changes_nothing(generator):
+    shape = (13, 16, 2)
+    params, latent = generator.init(jax.random.key(0), shape)
+
+    def kept(generator):
+        """Bytes kept from the evaluation for the gradient."""
+        kept = jax.eval_shape(lambda p: jax.vjp(lambda p: generator.apply(p, latent), p)[1], params)
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+
+    thrifty = replace(generator, remat=True)
+    assert kept(thrifty) < 0.6 * kept(generator)
+    found, expected = (
+        jax.flatten_util.ravel_pytree(image_and_gradient(g, params, latent, shape)[1])[0]
+        for g in (thrifty, generator)
+    )
+    # The same numbers, but in loops that the compiler may have merged in another way.
+    assert np.linalg.norm(found - expected) < 100 * EPSILON * np.linalg.norm(expected)
+
+
+@every_generator
+def test_the_last_layer_is_exact_whatever_the_precision(generator):
+    shape = (13, 16, 2)
+    params, latent = generator.init(jax.random.key(0), shape)
+    short = replace(generator, precision="bfloat16")
+    image = short.apply(params, latent)
+    # An image rounded to 7 bits of mantissa has at most 2**7 values between 1/2 and 1.
+    assert len(np.unique(image)) > 2**7
 
 
 @every_generator

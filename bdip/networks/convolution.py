@@ -7,7 +7,7 @@ convolution itself, take Winograd's form. Everything is few and plain operations
 XLA must generate code for costs tens of milliseconds of compile time: that is why padding and patches
 are gathered by index rather than sliced and concatenated.
 
-Elsewhere everything is `lax.conv_general_dilated` and its own gradients.
+Elsewhere everything is `lax.conv_general_dilated` and its own gradients, in the precision asked for.
 """
 
 from functools import partial
@@ -23,6 +23,8 @@ from bdip.networks import winograd
 from bdip.networks.gathering import Positions, gather, line, scatter, windows
 
 Padding = Literal["reflect", "zero"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+MANTISSA_BITS: dict[str | None, int] = {"tf32": 10, "bfloat16": 7}
 Margins = tuple[tuple[int, int], tuple[int, int]]
 
 # Below these, transforming the kernel and the tiles costs more than Winograd's fewer products save.
@@ -37,6 +39,7 @@ def convolve(
     *,
     stride: int = 1,
     padding: Padding = "reflect",
+    precision: Precision | None = None,
 ) -> Float[Array, "h w D"]:
     """The cross-correlation of an image with an odd kernel, at every stride-th pixel: h = ⌈H / stride⌉.
 
@@ -48,54 +51,85 @@ def convolve(
         stride: 1 or 2.
         padding: what lies beyond the edge, k // 2 pixels on each side: the mirror image without the
             edge itself, or zeros.
+        precision: what the factors of each product are rounded to, forwards and backwards; sums are
+            float32. A GPU is as much faster as they are shorter; a CPU computes with the rounded
+            numbers in float32, no faster. By default float32 on a CPU and tf32 elsewhere.
 
     >>> convolve(jnp.ones((4, 4, 1)), jnp.ones((3, 3, 1, 1)), stride=2, padding="zero")[..., 0]
     Array([[4., 6.],
            [6., 9.]], dtype=float32)
     """
-    return _convolve(image, kernel, stride, padding)
+    return _convolve(image, kernel, stride, padding, precision)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(image: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _convolve(
+    image: Array, kernel: Array, stride: int, padding: Padding, precision: Precision | None
+) -> Array:
+    rounded = partial(_rounded, precision=precision)
     return lax.platform_dependent(
         image,
         kernel,
-        cpu=lambda x, k: _forward_on_cpu(x, k, stride, padding),
-        default=lambda x, k: _forward(x, k, stride, padding),
+        cpu=lambda x, k: _forward_on_cpu(rounded(x), rounded(k), stride, padding),
+        default=lambda x, k: _forward(x, k, stride, padding, precision or "tf32"),
     )
 
 
 def _convolve_forward(
-    image: Array, kernel: Array, stride: int, padding: Padding
+    image: Array, kernel: Array, stride: int, padding: Padding, precision: Precision | None
 ) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(image, kernel, stride, padding), (image, kernel)
+    return _convolve(image, kernel, stride, padding, precision), (image, kernel)
 
 
 def _convolve_backward(
-    stride: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
+    stride: int,
+    padding: Padding,
+    precision: Precision | None,
+    residuals: tuple[Array, Array],
+    cotangent: Array,
 ) -> tuple[Array, Array]:
+    rounded = partial(_rounded, precision=precision)
     return lax.platform_dependent(
         *residuals,
         cotangent,
-        cpu=lambda x, k, g: _backward_on_cpu(x, k, g, stride, padding),
-        default=lambda x, k, g: _backward(x, k, g, stride, padding),
+        cpu=lambda x, k, g: _backward_on_cpu(rounded(x), rounded(k), rounded(g), stride, padding),
+        default=lambda x, k, g: _backward(x, k, g, stride, padding, precision or "tf32"),
     )
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
-def _forward(image: Array, kernel: Array, stride: int, padding: Padding) -> Array:
-    margin = kernel.shape[0] // 2
-    return _correlate(_pad(image, margin, padding), kernel, stride)
+def _rounded(x: Array, precision: Precision | None) -> Array:
+    """With as many bits of mantissa as the precision has; the exponents of all have 8 bits."""
+    bits = MANTISSA_BITS.get(precision)
+    return x if bits is None else lax.reduce_precision(x, 8, bits)
+
+
+def _forward(
+    image: Array, kernel: Array, stride: int, padding: Padding, precision: Precision
+) -> Array:
+    rows, columns = _lines(image, kernel, padding)
+    return _correlate_in(precision, gather(image, rows[:, None], columns), kernel, stride)
 
 
 def _backward(
-    image: Array, kernel: Array, cotangent: Array, stride: int, padding: Padding
-) -> tuple[Array, Array]:
-    _, pull_back = jax.vjp(lambda x, k: _forward(x, k, stride, padding), image, kernel)
-    return pull_back(cotangent)
+    image: Array, kernel: Array, cotangent: Array, stride: int, padding: Padding,
+    precision: Precision,
+) -> tuple[Array, Array]:  # fmt: skip
+    rows, columns = _lines(image, kernel, padding)
+    padded = gather(image, rows[:, None], columns)
+    _, pull_back = jax.vjp(lambda x, k: _correlate_in(precision, x, k, stride), padded, kernel)
+    padded_gradient, kernel_gradient = pull_back(cotangent)
+    return _unpadded(padded_gradient, rows, columns, image), kernel_gradient
+
+
+def _correlate_in(precision: Precision, padded: Array, kernel: Array, stride: int) -> Array:
+    if precision == "bfloat16":  # the sums are float32, and rounded when they are complete
+        short = _correlate(padded.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), stride)
+        return short.astype(jnp.float32)
+    exactness = lax.Precision.HIGHEST if precision == "float32" else lax.Precision.DEFAULT
+    return _correlate(padded, kernel, stride, precision=exactness)
 
 
 def _forward_on_cpu(image: Array, kernel: Array, stride: int, padding: Padding) -> Array:
@@ -108,7 +142,7 @@ def _forward_on_cpu(image: Array, kernel: Array, stride: int, padding: Padding) 
         return _correlate(image, kernel, stride, _all_round(size // 2))
     # One row too many is gathered and taken off again by a negative margin, since XLA convolves three
     # times as slowly without any margin.
-    rows, columns = (line(n, size // 2, padding) for n in image.shape[:2])
+    rows, columns = _lines(image, kernel, padding)
     padded = gather(image, np.append(rows, rows[-1])[:, None], columns)
     return _correlate(padded, kernel, stride, ((0, -1), (0, 0)))
 
@@ -123,17 +157,14 @@ def _backward_on_cpu(
         return cotangent @ kernel[0, 0].T, kernel_gradient[None, None]
     if _suits_winograd(image, kernel, stride, WINOGRAD_MIN_CHANNELS_BACKWARD):
         return winograd.backward(image, kernel, cotangent, padding)
-    rows, columns = (line(n, size // 2, padding) for n in image.shape[:2])
+    rows, columns = _lines(image, kernel, padding)
     if stride == 1:
         padded_gradient = _image_gradient(kernel, cotangent)
         kernel_gradient = _kernel_gradient(image, rows, columns, cotangent, size)
     else:
         padded_gradient = _image_gradient_stride_2(kernel, cotangent)[: len(rows), : len(columns)]
         kernel_gradient = _kernel_gradient_stride_2(image, rows, columns, cotangent, size)
-    image_gradient = scatter(
-        padded_gradient[None, None], rows[None], columns[None], image.shape[:2]
-    )
-    return image_gradient, kernel_gradient
+    return _unpadded(padded_gradient, rows, columns, image), kernel_gradient
 
 
 def _suits_winograd(image: Array, kernel: Array, stride: int, least_channels: int) -> bool:
@@ -143,13 +174,17 @@ def _suits_winograd(image: Array, kernel: Array, stride: int, least_channels: in
 
 
 def _correlate(
-    image: Array, kernel: Array, stride: int = 1, margins: Margins = ((0, 0), (0, 0))
+    image: Array,
+    kernel: Array,
+    stride: int = 1,
+    margins: Margins = ((0, 0), (0, 0)),
+    precision: lax.Precision | None = None,
 ) -> Array:
     """Beyond zeros as wide as the margins; a negative margin takes pixels off."""
-    layout = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(
-        image[None], kernel, (stride, stride), margins, dimension_numbers=layout
-    )[0]
+        image[None], kernel, (stride, stride), margins,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=precision,
+    )[0]  # fmt: skip
 
 
 def _all_round(margin: int) -> Margins:
@@ -210,6 +245,12 @@ def _product_over_pixels(left: Array, right: Array, pixels: int) -> Array:
     return jnp.einsum("pc,pd->cd", left.reshape(pixels, -1), right.reshape(pixels, -1))
 
 
-def _pad(image: Array, margin: int, padding: Padding) -> Array:
-    rows, columns = (line(n, margin, padding) for n in image.shape[:2])
-    return gather(image, rows[:, None], columns) if margin else image
+def _lines(image: Array, kernel: Array, padding: Padding) -> tuple[Positions, Positions]:
+    """The pixels along the padded image's rows and columns."""
+    rows, columns = (line(n, kernel.shape[0] // 2, padding) for n in image.shape[:2])
+    return rows, columns
+
+
+def _unpadded(gradient: Array, rows: Positions, columns: Positions, image: Array) -> Array:
+    """The gradient by the image, of that by the padded image."""
+    return scatter(gradient[None, None], rows[None], columns[None], image.shape[:2])

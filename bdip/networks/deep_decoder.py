@@ -50,7 +50,7 @@ class _DeepDecoder(nnx.Module):
         self.activation, self.upsample = config.activation, config.upsample
         self.mixes = nnx.Dict(
             {
-                f"{i:02}": Convolution(n, config.channels, 1, normal=normal)
+                f"{i:02}": Convolution(n, config.channels, 1, normal=normal, **config._convolution)
                 for i, n in enumerate(widths)
             }
         )

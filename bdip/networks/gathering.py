@@ -1,7 +1,7 @@
 """Padding and cutting into patches by index, and the adjoint: each one fused loop on any device.
 
 Slices, concatenations and XLA's own adjoints of them compile and run several times more slowly on a
-CPU. Positions on a line of pixels are static numpy arrays, or rows of one; NOTHING stands for a zero.
+CPU. Positions on a line of pixels are static numpy arrays, save for rows in a loop; NOTHING stands for a zero.
 """
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 NOTHING = -1
-Positions = Int[np.ndarray, "..."] | Int[Array, "..."]
+Positions = Int[np.ndarray, "..."]
 
 
 def line(size: int, margin: int, padding: str) -> Int[np.ndarray, " padded"]:
@@ -28,18 +28,17 @@ def windows(line: Positions, count: int, size: int, stride: int) -> Int[np.ndarr
 
 
 def gather(
-    image: Float[Array, "H W C"], rows: Positions, columns: Positions
+    image: Float[Array, "H W C"], rows: Positions | Int[Array, "..."], columns: Positions
 ) -> Float[Array, "... C"]:
     """image[rows, columns], with zeros where either is NOTHING; rows and columns broadcast."""
     found = image.at[rows.clip(0), columns.clip(0)].get(mode="promise_in_bounds")
-    known = isinstance(rows, np.ndarray)  # or traced, in a loop over strips
-    if not known or min(rows.min(), columns.min()) == NOTHING:
+    if isinstance(rows, jax.Array) or min(rows.min(), columns.min()) == NOTHING:
         found = jnp.where(((rows > NOTHING) & (columns > NOTHING))[..., None], found, 0)
     return found
 
 
 def gather_apart(
-    image: Float[Array, "H W C"], rows: Positions, columns: Positions
+    image: Float[Array, "H W C"], rows: Positions | Int[Array, "..."], columns: Positions
 ) -> Float[Array, "... C"]:
     """The same, kept apart from the reshaping after it, which XLA would otherwise merge with it into a loop that
     goes element by element, two to four times as slow: it does not see through a conditional.

@@ -87,9 +87,9 @@ class _Level(nnx.Module):
         )
         coarsest = scale + 1 == config.scales
         style: dict[str, Any] = {
-            "padding": config.padding,
             "activation": config.activation,
             "normal": normal,
+            **config._convolution,
         }
         self.upsample = config.upsample
         self.skip = Block(in_channels, skip[scale], 1, **style) if skip[scale] else None

@@ -1,18 +1,20 @@
 """The layers the generators are built from. An image is an array (H, W, C); there is no batch axis."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from bdip.networks.convolution import Padding, convolve
+from bdip.networks.convolution import Padding, Precision, convolve
 
 NORM_EPSILON = 1e-5  # added to the variance, as in Ioffe & Szegedy (2015) and PyTorch
 LEAKY_SLOPE = 0.2  # Ulyanov et al. (2018)
+CONVOLVED = "convolved"  # what rematerialisation keeps: all else is quickly made again
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "leaky_relu": lambda x: jax.nn.leaky_relu(x, LEAKY_SLOPE),
@@ -38,17 +40,21 @@ class Convolution(nnx.Module):
         *,
         stride: int = 1,
         padding: Padding = "reflect",
+        precision: Precision | None = "float32",
         bias: bool = False,
         normal: Normal,
     ) -> None:
-        self.stride = stride
-        self.padding = padding
+        self.options: dict[str, Any] = {
+            "stride": stride,
+            "padding": padding,
+            "precision": precision,
+        }
         std = (2 / (kernel**2 * in_channels)) ** 0.5
         self.kernel = nnx.Param(std * normal((kernel, kernel, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
 
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
-        out = convolve(x, self.kernel[...], stride=self.stride, padding=self.padding)
+        out = checkpoint_name(convolve(x, self.kernel[...], **self.options), CONVOLVED)
         return out if self.bias is None else out + self.bias[...]
 
 
@@ -80,14 +86,11 @@ class Block(nnx.Module):
         out_channels: int,
         kernel: int,
         *,
-        stride: int = 1,
-        padding: Padding = "reflect",
         activation: str,
         normal: Normal,
+        **options: Any,
     ) -> None:
-        self.convolution = Convolution(
-            in_channels, out_channels, kernel, stride=stride, padding=padding, normal=normal
-        )
+        self.convolution = Convolution(in_channels, out_channels, kernel, normal=normal, **options)
         self.norm = Norm(out_channels, activation)
 
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:

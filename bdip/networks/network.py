@@ -13,11 +13,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from bdip.networks import latents
-from bdip.networks.convolution import Padding
-from bdip.networks.layers import ACTIVATIONS, Normal
+from bdip.networks.convolution import Padding, Precision
+from bdip.networks.layers import ACTIVATIONS, CONVOLVED, Normal
 from bdip.types import Latent, Params, PRNGKey
 
 Activation = Literal["leaky_relu", "relu", "swish", "elu"]
+KEEP_CONVOLVED = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
 OUTPUTS: dict[str, Callable[[Array], Array]] = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
 
 
@@ -33,6 +34,10 @@ class Network:
         latent: "noise", uniform on [0, latent_scale) in latent_channels channels, or "coordinates", the two coordinates
             of each pixel.
         output: "sigmoid" for images between 0 and 1, or "linear".
+        precision: of the factors in the convolutions, "float32", "tf32" or "bfloat16"; by default float32 on a CPU and
+            tf32 on a GPU. Weights, norms, sums and the last layer are float32 whatever it is.
+        remat: keep only the convolutions' results for the gradient and make what lies between them again (Chen et
+            al., 2016): less memory, more time.
     """
 
     activation: Activation = "leaky_relu"
@@ -41,6 +46,8 @@ class Network:
     latent_channels: int = 32
     latent_scale: float = 0.1
     output: Literal["sigmoid", "linear"] = "sigmoid"
+    precision: Precision | None = None
+    remat: bool = False
 
     def __post_init__(self) -> None:
         check_choice(
@@ -49,6 +56,7 @@ class Network:
         check_choice("padding", self.padding, ["reflect", "zero"])
         check_choice("latent", self.latent, ["noise", "coordinates"])
         check_choice("output", self.output, OUTPUTS)
+        check_choice("precision", self.precision, [None, "float32", "tf32", "bfloat16"])
         check_whole("latent_channels", self.latent_channels)
         if not self.latent_scale > 0:
             raise ValueError(
@@ -70,8 +78,19 @@ class Network:
     def apply(self, params: Params, latent: Latent) -> Float[Array, "height width C"]:
         """The image g_θ(z) on the generator's own grid, which covers (H, W)."""
         image_channels = params["output"]["kernel"].shape[-1]
-        module: Any = nnx.merge(_graph(self, image_channels), params)
-        return OUTPUTS[self.output](module(latent))
+
+        def image(params: Params, latent: Latent) -> Array:
+            module: Any = nnx.merge(_graph(self, image_channels), params)
+            return OUTPUTS[self.output](module(latent))
+
+        if self.remat:
+            image = jax.checkpoint(image, policy=KEEP_CONVOLVED)
+        return image(params, latent)
+
+    @property
+    def _convolution(self) -> dict[str, Any]:
+        """The options of every convolution but the last."""
+        return {"padding": self.padding, "precision": self.precision}
 
     @property
     def _input_channels(self) -> int:
@@ -138,7 +157,7 @@ def per_scale(channels: int | tuple[int, ...], scales: int) -> tuple[int, ...]:
     return (channels,) * scales if isinstance(channels, int) else channels
 
 
-def check_choice(name: str, found: object, allowed: Collection[str]) -> None:
+def check_choice(name: str, found: object, allowed: Collection[str | None]) -> None:
     """Raises ValueError unless the field's value is one of those allowed."""
     if found not in allowed:
         raise ValueError(f"{name} is {found!r} but must be one of {', '.join(map(repr, allowed))}.")

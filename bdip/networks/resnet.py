@@ -40,17 +40,15 @@ class ResNet(Network):
 
 class _ResNet(nnx.Module):
     def __init__(self, config: ResNet, image_channels: int, normal: Normal) -> None:
-        channels, padding = config.channels, config.padding
+        channels, options = config.channels, config._convolution
         self.activation = config.activation
         self.input = Convolution(
-            config._input_channels, channels, 3, padding=padding, bias=True, normal=normal
+            config._input_channels, channels, 3, bias=True, normal=normal, **options
         )
         self.blocks = nnx.Dict({f"{i:02}": _Residual(config, normal) for i in range(config.blocks)})
-        self.last = Block(
-            channels, channels, 3, padding=padding, activation="linear", normal=normal
-        )
+        self.last = Block(channels, channels, 3, activation="linear", normal=normal, **options)
         self.output = Convolution(
-            channels, image_channels, 3, padding=padding, bias=True, normal=normal
+            channels, image_channels, 3, padding=config.padding, bias=True, normal=normal
         )
 
     def __call__(self, latent: Array) -> Array:
@@ -64,7 +62,7 @@ class _Residual(nnx.Module):
     """x plus what two convolutions make of it."""
 
     def __init__(self, config: ResNet, normal: Normal) -> None:
-        style: dict[str, Any] = {"padding": config.padding, "normal": normal}
+        style: dict[str, Any] = {"normal": normal, **config._convolution}
         self.first = Block(
             config.channels, config.channels, 3, activation=config.activation, **style
         )

@@ -56,9 +56,9 @@ class _Pair(nnx.Module):
 
     def __init__(self, in_channels: int, out_channels: int, config: UNet, normal: Normal) -> None:
         style: dict[str, Any] = {
-            "padding": config.padding,
             "activation": config.activation,
             "normal": normal,
+            **config._convolution,
         }
         self.first = Block(in_channels, out_channels, 3, **style)
         self.second = Block(out_channels, out_channels, 3, **style)
@@ -79,7 +79,7 @@ class _Level(nnx.Module):
             return
         self.coarser = _Level(config, scale + 1, channels, normal)
         self.narrow = Convolution(
-            2 * channels, channels, 3, padding=config.padding, bias=True, normal=normal
+            2 * channels, channels, 3, bias=True, normal=normal, **config._convolution
         )
         self.up = _Pair(2 * channels, channels, config, normal)
 
@@ -92,5 +92,16 @@ class _Level(nnx.Module):
 
 
 def _halve(x: Array) -> Array:
+    """The largest of each 2 x 2 pixels.
+
+    By comparisons, whose choice is what the gradient follows. That of `max` goes where a value equals the largest: to
+    none, where the compiler computes one of them again and rounds otherwise.
+    """
     height, width, channels = x.shape
-    return x.reshape(height // 2, 2, width // 2, 2, channels).max((1, 3))
+    rows = x.reshape(height // 2, 2, width, channels)
+    columns = _larger(rows[:, 0], rows[:, 1]).reshape(height // 2, width // 2, 2, channels)
+    return _larger(columns[:, :, 0], columns[:, :, 1])
+
+
+def _larger(a: Array, b: Array) -> Array:
+    return jnp.where(a >= b, a, b)
