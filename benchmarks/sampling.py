@@ -2,12 +2,14 @@
 
     python -m benchmarks.sampling                 # psgld and adam, 3,000 and 6,000 steps
     python -m benchmarks.sampling --name sampling-short --samplers adam gp-dip --steps 750 1500
+    python -m benchmarks.sampling --name sampling-bfloat16 --samplers psgld --precision bfloat16
 
 The picture is Peppers of set11 averaged 2 × 2, rows and columns 16 to 112; the noise has σ = 25/255
 and is not clipped; the generator is an hourglass with 48 channels and 4 scales.
 """
 
 import argparse
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -19,21 +21,21 @@ from bdip.diagnostics import coverage, psnr
 from benchmarks import images, record
 
 NOISE_STD = 25 / 255
-GENERATOR = bdip.Hourglass(scales=4, channels_down=48, channels_up=48)
+GENERATOR = bdip.Hourglass(scales=4, channels_down=48, channels_up=48, precision="float32")
 HEADER = (
     "| sampler | steps | seed | mean, dB | draw, dB | mean − draw | last, dB | best, dB (step) "
     "| χ² kept | first, second half | 90 % coverage | s |\n|" + "---|" * 12
 )
 
 
-def measure(sampler: str, steps: int, seed: int) -> dict[str, Any]:
+def measure(sampler: str, steps: int, seed: int, generator: bdip.Hourglass) -> dict[str, Any]:
     """One run, as a row of figures; decibels against the clean crop, from 0 to 1."""
     clean = images.crop96()
     noisy = images.add_noise(clean, NOISE_STD)
     started = perf_counter()
     posterior, curve = follow(
         noisy, clean=clean, sampler=sampler, steps=steps, seed=seed, noise_std=NOISE_STD,
-        data_range=(0, 1), generator=GENERATOR, progress=False,
+        data_range=(0, 1), generator=generator, progress=False,
     )  # fmt: skip
     draws = posterior.draws.reshape(-1, *clean.shape)
     best = int(np.argmax(curve["draw"]))
@@ -80,7 +82,9 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", type=int, default=[3000, 6000])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--name", default="sampling", help="of the file in results/")
+    parser.add_argument("--precision", default="float32", choices=["float32", "tf32", "bfloat16"])
     options = parser.parse_args()
+    generator = replace(GENERATOR, precision=options.precision)
     clean = images.crop96()
     noisy = images.add_noise(clean, NOISE_STD)
     print(f"{images.crop96_name()}, noisy input {psnr(clean, noisy):.2f} dB\n{HEADER}", flush=True)
@@ -88,7 +92,7 @@ def main() -> None:
     for sampler in options.samplers:
         for steps in options.steps:
             for seed in options.seeds:
-                rows.append(measure(sampler, steps, seed))
+                rows.append(measure(sampler, steps, seed, generator))
                 print(line(rows[-1]), flush=True)
     print(f"written to {record.save(options.name, rows)}")
 
