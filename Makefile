@@ -55,7 +55,7 @@ types: $(DEV)
 notebooks: $(DEV)
 	@for script in $(wildcard notebooks/*.py); do \
 		echo "Running $$script ..."; \
-		$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute "$$script" || exit 1; \
+		BDIP_CACHE=off $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute "$$script" || exit 1; \
 		size=$$(wc -c < "$${script%.py}.ipynb"); \
 		if [ "$$size" -gt 300000 ]; then \
 			echo "$${script%.py}.ipynb has $$size bytes: draw fewer or smaller figures (limit 300000)."; \
@@ -64,7 +64,7 @@ notebooks: $(DEV)
 	done
 
 readme: $(DEV)
-	@$(BIN)/python tests/readme_code.py README.md
+	@BDIP_CACHE=off $(BIN)/python tests/readme_code.py README.md
 
 clean:
 	@rm -rf demo build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,8 +1,9 @@
 """Bayesian deep image priors: restore one image from itself alone, with error bars."""
 
 from bdip._version import __version__
-from bdip.api import sample
+from bdip.api import estimate, sample
 from bdip.chain import DivergedError, Progress
+from bdip.memory import Estimate, TooLargeError
 from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
 from bdip.operators import Downsample, Identity, Mask
 from bdip.posterior import Posterior, PosteriorFileError
@@ -10,7 +11,7 @@ from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
 
 __all__ = [
-    "DeepDecoder", "DivergedError", "Downsample", "Hourglass", "Identity", "Mask", "Posterior",
-    "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError", "UNet",
-    "__version__", "sample",
+    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "Posterior",
+    "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError",
+    "TooLargeError", "UNet", "__version__", "estimate", "sample",
 ]  # fmt: skip

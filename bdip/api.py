@@ -1,19 +1,23 @@
 """`sample`, the front door: names become objects here, arrays become a Problem, chains an answer."""
 
+import inspect
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
 from functools import reduce
-from time import monotonic
-from typing import Any
+from time import monotonic, perf_counter
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bdip import chain, moments, networks, samplers
+from bdip import chain, memory, moments, networks, samplers
 from bdip._version import __version__
+from bdip.cache import kept_programs, without_collection
 from bdip.chain import Plan, Progress, Run
+from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
 from bdip.posterior import Posterior
@@ -21,6 +25,32 @@ from bdip.problem import Problem, Units, pose
 from bdip.progress import ProgressBar, deferred_interrupt
 from bdip.samplers import Sampler
 from bdip.settings import Resolved, Settings, SettingsError, require
+
+TRIED_STEPS = 4  # of which an estimate takes the speed
+
+
+class _Job(NamedTuple):
+    """What the arguments of `sample` come to, before anything large exists."""
+
+    problem: Problem
+    units: Units
+    network: Generator
+    sampler: Sampler
+    plan: Plan
+    stored: int  # draws of a chain
+    settings: Settings
+    resolved: Resolved
+    chains: int
+    seed: int
+
+
+class _Started(NamedTuple):
+    """Chains at their start; the bytes they need and those free; the seconds it took to compile."""
+
+    runs: list[Run]
+    needed: int
+    available: int | None
+    seconds: float
 
 
 def sample(
@@ -41,6 +71,7 @@ def sample(
     step_size: float | samplers.Schedule | None = None,
     temperature: float | None = None,
     weight_precision: float | None = None,
+    memory_limit: float | None = None,
     chains: int = 1,
     seed: int = 0,
     progress: bool = True,
@@ -63,8 +94,8 @@ def sample(
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
         sampler: "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
-        settings: a `bdip.Settings`; `steps`, `warmup`, `draws` and `weight_precision` beside it
-            replace its own.
+        settings: a `bdip.Settings`; `steps`, `warmup`, `draws`, `weight_precision` and
+            `memory_limit` beside it replace its own.
         step_size: ε, a number or a schedule such as `bdip.samplers.Polynomial(a, b, gamma)`.
         temperature: T; 1 is the posterior, 0 is descent.
         chains: independent chains, each with its own weights and latent, averaged together.
@@ -78,6 +109,7 @@ def sample(
 
     Raises:
         ProblemError, SettingsError: an argument does not fit; the message says what to do.
+        TooLargeError: the run does not fit into the memory that is free, or `memory_limit`.
         DivergedError: the energy became infinite or NaN: the step is too large.
 
     Example:
@@ -92,38 +124,115 @@ def sample(
         Ulyanov, Vedaldi & Lempitsky (CVPR 2018); Cheng, Gadelha, Maji & Sheldon (CVPR 2019);
         Welling & Teh (ICML 2011); Li, Chen, Carlson & Carin (AAAI 2016).
     """
-    settings = settings or Settings()
-    given: dict[str, Any] = {
-        "steps": steps, "warmup": warmup, "draws": draws, "weight_precision": weight_precision
-    }  # fmt: skip
-    chosen = replace(settings, **{k: v for k, v in given.items() if v is not None})
-    require(chains >= 1, "chains", chains, "at least 1")
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
+    job = _prepare(
+        image, mask, missing=missing, operator=operator, noise_std=noise_std, data_range=data_range,
+        channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
+        steps=steps, warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
+        weight_precision=weight_precision, memory_limit=memory_limit, chains=chains, seed=seed,
+    )  # fmt: skip
+    with closing(ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)) as bar:
+        runs = _start(job).runs
+        complete = _drive(runs, job.settings.block, bar, callback, time_limit)
+    with kept_programs():
+        return _posterior(runs, job.units, _record(job), complete)
+
+
+def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Estimate:
+    """What `bdip.sample` with the same arguments would take: memory, and time.
+
+    The memory is that of the compiled program; of an image beyond all bounds it is a lower bound,
+    without compiling. The time is that of a few steps which are really taken, after compiling,
+    times their number. A run that does not fit is told by `fits`, with times of NaN.
+
+    Example:
+        >>> import numpy as np, bdip
+        >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
+        >>> found = bdip.estimate(np.eye(16), generator=tiny, noise_std=0.1)
+        >>> found.fits, found.steps
+        (True, 3000)
+    """
+    arguments = inspect.signature(sample).bind(image, mask, **options)
+    arguments.apply_defaults()
+    shown = ("progress", "callback", "time_limit")
+    try:
+        job = _prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
+        started = _start(job)
+    except TooLargeError as error:
+        return Estimate(error.needed, error.available)
+    speed = _speed(started.runs[0])
+    steps = job.chains * job.settings.steps
+    return Estimate(started.needed, started.available, steps, started.seconds, steps / speed, speed)
+
+
+def _speed(run: Run) -> float:
+    """Steps a second of a few steps; the first, which also sets up the device, if it is the only one."""
+    for length in (1, min(TRIED_STEPS, run.steps - 1)):
+        start = perf_counter()
+        if length:
+            speed = len(run.advance(length).energy) / (perf_counter() - start)
+    return speed
+
+
+def _prepare(
+    image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator,
+    sampler: str | Sampler, settings: Settings | None, step_size: float | samplers.Schedule | None,
+    temperature: float | None, chains: int, seed: int, **options: Any,
+) -> _Job:  # fmt: skip
+    """The names as objects and the arrays as a problem; TooLargeError where that is hopeless."""
+    names = ("steps", "warmup", "draws", "weight_precision", "memory_limit")
+    given = {name: options.pop(name) for name in names}
+    chosen = replace(settings or Settings(), **{k: v for k, v in given.items() if v is not None})
+    require(chains >= 1, "chains", chains, "at least 1")
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
-    run_settings = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
+    resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
     network: Generator = (
         _kind(generator, networks.REGISTRY, "generator")()
         if isinstance(generator, str)
         else generator
     )
+    _refuse_beyond_all_bounds(image, options["channel_axis"], network, chosen.memory_limit)
+    with kept_programs():
+        problem, units = pose(image, mask, weight_precision=resolved.weight_precision, **options)
+        sampler = _sampler(sampler, problem, resolved.warmup, step_size, temperature)
+    plan, stored = _plan(resolved, problem, chains)
+    return _Job(problem, units, network, sampler, plan, stored, chosen, resolved, chains, seed)
 
-    problem, units = pose(
-        image, mask, missing=missing, operator=operator, noise_std=noise_std,
-        data_range=data_range, channel_axis=channel_axis,
-        weight_precision=run_settings.weight_precision,
-    )  # fmt: skip
-    sampler = _sampler(sampler, problem, run_settings.warmup, step_size, temperature)
-    plan, stored = _plan(run_settings, problem, chains)
 
-    key = jax.random.key(seed)
-    runs = [
-        chain.start(problem, network, sampler, plan, chosen.steps, stored, key, number)
-        for number in range(chains)
-    ]
-    bar = ProgressBar(chains * chosen.steps, progress, units.reported)
-    complete = _drive(runs, chosen.block, bar, callback, time_limit)
-    record = _record(network, sampler, run_settings, units, seed)
-    return _posterior(runs, units, record, complete)
+def _start(job: _Job) -> _Started:
+    """The chains at their start, compiled; TooLargeError before their arrays exist."""
+    arguments = job.problem, job.network, job.sampler, job.plan
+    steps, chains = job.settings.steps, job.chains
+    with kept_programs(), without_collection():
+        key = jax.random.key(job.seed)
+        start = perf_counter()
+        program, shapes = chain.compiled(*arguments, job.stored, key)
+        seconds = perf_counter() - start
+        answer = chains * _answer_bytes(shapes[1], steps)
+        needed = memory.needed(program, shapes, chains, answer)
+        available = memory.available(job.settings.memory_limit)
+        memory.require(needed, available, job.problem.image_shape)
+        runs = [chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)]
+    return _Started(runs, needed, available, seconds)
+
+
+def _refuse_beyond_all_bounds(
+    image: ArrayLike, channel_axis: int | None, network: Generator, limit: float | None
+) -> None:
+    """Raise TooLargeError where even a lower bound of the memory is too much.
+
+    Before the image is copied, and before minutes of compiling; an operator can only add to it.
+    """
+    grid = list(np.shape(image))
+    if len(grid) == 3:
+        del grid[-1 if channel_axis is None else channel_axis % 3]
+    if len(grid) == 2:  # whatever else it is, `pose` refuses it
+        memory.require(memory.least(network, grid), memory.available(limit), grid)
+
+
+def _answer_bytes(kept: chain.Kept, steps: int) -> int:
+    """Of a chain's part of a Posterior: the draws once more, with two copies on the way; the trace."""
+    return 3 * memory.size(kept.draws) + 4 * len(chain.Trace._fields) * steps
 
 
 def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]:
@@ -199,26 +308,22 @@ def _drive(
         if not any(run.done for run in runs):
             raise
         return False
-    finally:
-        bar.close()
     return True
 
 
-def _record(
-    generator: Generator, sampler: Sampler, settings: Resolved, units: Units, seed: int
-) -> dict[str, Any]:
+def _record(job: _Job) -> dict[str, Any]:
     """Everything that defines the run, in JSON types."""
     versions = {"bdip": __version__, "jax": jax.__version__, "numpy": np.__version__}
     return {
-        **{name: _described(value) for name, value in settings._asdict().items()},
-        "sampler": _described(sampler),
-        "generator": _described(generator),
-        "seed": int(seed),
-        "noise_std": units.noise_std,
-        "data_range": [units.low, units.high],
-        "channel_axis": units.channel_axis,
-        "dtype": units.dtype,
-        "observed": units.observed,
+        **{name: _described(value) for name, value in job.resolved._asdict().items()},
+        "sampler": _described(job.sampler),
+        "generator": _described(job.network),
+        "seed": int(job.seed),
+        "noise_std": job.units.noise_std,
+        "data_range": [job.units.low, job.units.high],
+        "channel_axis": job.units.channel_axis,
+        "dtype": job.units.dtype,
+        "observed": job.units.observed,
         "versions": versions | {"python": platform.python_version()},
         "device": jax.devices()[0].device_kind,
     }

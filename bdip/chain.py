@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Compiled
 from jaxtyping import Array, Float
 
 from bdip import moments as running
@@ -176,6 +177,15 @@ def start(
 
     Chain k of the same `key` starts from its own weights and latent, and has its own noise.
     """
+    state, kept = begin(problem, generator, sampler, draws, key, chain)
+    return Run(problem, generator, sampler, plan, steps, state, kept, [], chain)
+
+
+@partial(jax.jit, static_argnames=("generator", "draws"))
+def begin(
+    problem: Problem, generator: Generator, sampler: Sampler, draws: int, key: PRNGKey, chain: int
+) -> tuple[ChainState, Kept]:
+    """State and room of chain `chain` before its first step: one program, not one an array."""
     init_key, chain_key = jax.random.split(jax.random.fold_in(key, chain))
     params, latent = generator.init(init_key, problem.image_shape)
     # `run_block` donates its buffers: a generator that returns arrays it keeps must not lose them.
@@ -186,7 +196,21 @@ def start(
         jnp.zeros((draws, *problem.image_shape), jnp.float32),
         jnp.zeros(problem.image_shape, jnp.float32),
     )
-    return Run(problem, generator, sampler, plan, steps, state, kept, [], chain)
+    return state, kept
+
+
+def compiled(
+    problem: Problem, generator: Generator, sampler: Sampler, plan: Plan, draws: int, key: PRNGKey
+) -> tuple[Compiled, tuple[ChainState, Kept]]:
+    """The compiled block of steps and the shapes of a chain, before any of its arrays exists.
+
+    A run of these arguments then finds the program compiled.
+    """
+    shapes = jax.eval_shape(
+        partial(begin, generator=generator, draws=draws), problem, sampler=sampler, key=key, chain=0
+    )
+    lowered = run_block.lower(*shapes, problem, sampler, plan, 1, generator)
+    return lowered.compile(), shapes
 
 
 @partial(jax.jit, static_argnames="generator", donate_argnames=("state", "kept"))

@@ -14,6 +14,8 @@ import bdip
 from bdip import networks, samplers
 from bdip.io import ImageError, check_output, load_image, load_mask, save_image
 
+GIB = 2**30  # bytes
+
 DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -30,7 +32,8 @@ class _Parser(argparse.ArgumentParser):
 
 # What a user can mend: one line, no traceback.
 USER_ERRORS = (
-    UsageError, ImageError, bdip.ProblemError, bdip.SettingsError, bdip.DivergedError, OSError,
+    UsageError, ImageError, bdip.ProblemError, bdip.SettingsError, bdip.DivergedError,
+    bdip.TooLargeError, OSError,
 )  # fmt: skip
 
 
@@ -59,6 +62,8 @@ def restore(options: argparse.Namespace) -> int:
     for path in saved:
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}: make it first.")
+    if options.estimate:
+        return _estimate(image, mask, options)
 
     posterior = bdip.sample(image, mask, sampler=options.sampler, **_sampling(options))
     save_image(output, posterior.mean, image.dtype)
@@ -73,6 +78,15 @@ def restore(options: argparse.Namespace) -> int:
         print(posterior.summary())
         print("wrote     " + "\n          ".join(written))
     return DONE if posterior.complete else INTERRUPTED
+
+
+def _estimate(
+    image: NDArray[Any], mask: NDArray[np.bool_] | None, options: argparse.Namespace
+) -> int:
+    """Print what restoring would take."""
+    found = bdip.estimate(image, mask, sampler=options.sampler, **_sampling(options))
+    print(found)
+    return DONE if found.fits else USAGE_ERROR
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -178,6 +192,7 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
         "chains": options.chains,
         "seed": options.seed,
         "time_limit": options.time_limit,
+        "memory_limit": None if options.memory_limit is None else options.memory_limit * GIB,
         "progress": not options.quiet,
     }
 
@@ -220,6 +235,10 @@ def _parser() -> argparse.ArgumentParser:
         "--save", metavar="FILE.npz", help="also write the whole posterior, draws included"
     )
     one.add_argument("--sampler", default="psgld", help=f"{', '.join(samplers.REGISTRY)} [psgld]")
+    one.add_argument(
+        "--estimate", action="store_true",
+        help="print what memory and time it would take, and write nothing",
+    )  # fmt: skip
     _add_sampling(one)
     one.set_defaults(run=restore)
 
@@ -277,5 +296,9 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", metavar="SECONDS", type=float, help="keep what there is then"
     )
+    parser.add_argument(
+        "--memory-limit", metavar="GIB", type=float,
+        help="refuse what needs more; inf refuses nothing [what is free]",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")

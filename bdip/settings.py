@@ -37,6 +37,8 @@ class Settings:
     weight_precision: λ, precision of the Gaussian prior on the weights; 1 for samplers, 0 for the
         descents and `gp-dip`, which has a weight decay of its own.
     block: steps between two looks of the host; by default about half a second's worth.
+    memory_limit: bytes beyond which a run is refused before it starts; by default what is free on
+        the device. `math.inf` refuses none.
     """
 
     steps: int = 3000
@@ -47,6 +49,7 @@ class Settings:
     input_jitter: float | None = None
     weight_precision: float | None = None
     block: int | None = None
+    memory_limit: float | None = None
 
     def __post_init__(self) -> None:
         warmup = 0 if self.warmup is None else self.warmup
@@ -63,6 +66,8 @@ class Settings:
         jitter = 0 if self.input_jitter is None else self.input_jitter
         require(jitter >= 0, "input_jitter", jitter, "0 or more, such as 1/30")
         require(self.block is None or self.block >= 1, "block", self.block, "at least 1")
+        limit = 1 if self.memory_limit is None else self.memory_limit
+        require(limit > 0, "memory_limit", limit, "above 0 bytes, or math.inf for none")
 
     def resolve(self, exact: bool, uncertain: bool, input_jitter: float) -> "Resolved":
         """The settings with every default filled in, for a sampler of these properties."""

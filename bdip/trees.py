@@ -12,9 +12,8 @@ from bdip.types import PRNGKey, Scalar, Tree
 
 T = TypeVar("T")
 
-LANES = (
-    1024  # a round number of draws: XLA works through an odd one several times as slowly on a CPU
-)
+# A round number of draws: XLA works through an odd one several times as slowly on a CPU.
+LANES = 1024
 
 
 def normal_like(key: PRNGKey, tree: Tree) -> Tree:

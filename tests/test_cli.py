@@ -4,6 +4,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from bdip import memory
 from bdip.cli import main
 from bdip.posterior import Posterior
 
@@ -143,3 +144,27 @@ def test_a_misspelt_command_gets_one_line_too(folder, capsys, words):
     assert leaving.value.code == 2
     assert message.count("\n") == 1
     assert "--help" in message
+
+
+def test_an_estimate_is_printed_and_nothing_written(folder, capsys):
+    before = sorted(folder.iterdir())
+    words = ["restore", "photo.png", "-o", "out.png", "--save", "p.npz", "--estimate", *TINY]
+    assert main(words) == 0
+    seen = capsys.readouterr().out
+    assert seen.startswith("needs ")
+    assert "12 steps in about" in seen
+    assert seen.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+def test_what_does_not_fit_gets_one_line_and_writes_nothing(folder, capsys, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda: 1000)
+    before = sorted(folder.iterdir())
+    assert main(["restore", "photo.png", "-o", "out.png", *TINY]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("bdip: 16 × 16 pixels need ")
+    assert message.count("\n") == 1
+    assert main(["restore", "photo.png", "-o", "out.png", "--estimate", *TINY]) == 2
+    assert "does not fit" in capsys.readouterr().out
+    assert main(["restore", "photo.png", "-o", "out.png", "--memory-limit", "inf", *TINY]) == 0
+    assert sorted(folder.iterdir()) != before

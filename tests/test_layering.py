@@ -28,13 +28,15 @@ MAY_IMPORT = {
     "noise": HELPERS,
     "progress": HELPERS,
     "settings": HELPERS,
+    "cache": HELPERS,
     # 2 to 6: the way from a problem to its answer
     "problem": f"{HELPERS} operators noise",
     "potential": f"{HELPERS} problem networks.base",
     "chain": f"{HELPERS} potential problem networks.base samplers.base moments",
+    "memory": f"{HELPERS} networks.base",
     "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
     "posterior": f"{HELPERS} chain moments diagnostics problem",
-    "api": f"{HELPERS} {ENGINE} posterior progress",
+    "api": f"{HELPERS} {ENGINE} posterior progress cache memory",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",
@@ -62,7 +64,7 @@ HOMES = {
     "PIL": "io",
     "matplotlib": "plot",
     "tqdm": "progress",
-    "skimage": "noise demo",
+    "skimage": "demo",
     "pywt": "noise",
 }
 

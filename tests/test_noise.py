@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.restoration import estimate_sigma
 
 from bdip.noise import estimate_noise_std
 
@@ -75,4 +76,13 @@ def test_with_no_two_neighbours_observed_there_is_no_estimate():
     rows, columns = np.mgrid[:32, :32]
     assert np.isnan(
         estimate_noise_std(noisy(0.1, 0, height=32, width=32), (rows + columns) % 2 == 0)
+    )
+
+
+@pytest.mark.parametrize("shape", [(33, 48, 1), (17, 16, 3)])
+def test_the_estimate_is_that_of_scikit_image(shape):
+    image = np.random.default_rng(2).normal(0.5, 0.1, shape).clip(0.4, 0.6).astype(np.float32)
+    found = estimate_noise_std(image)
+    assert found == pytest.approx(
+        estimate_sigma(image, channel_axis=-1, average_sigmas=True), rel=1e-6
     )
