@@ -2,7 +2,7 @@
 
 import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
 from functools import reduce
@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bdip import chain, memory, moments, networks, samplers
+from bdip import chain, fleet, memory, moments, networks, samplers
 from bdip._version import __version__
 from bdip.cache import kept_programs, without_collection
-from bdip.chain import Plan, Progress, Run
+from bdip.chain import Outcome, Plan, Progress, Run
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
@@ -41,6 +41,7 @@ class _Job(NamedTuple):
     settings: Settings
     resolved: Resolved
     chains: int
+    places: list[jax.Device]
     seed: int
 
 
@@ -74,6 +75,7 @@ def sample(
     memory_limit: float | None = None,
     chains: int = 1,
     seed: int = 0,
+    devices: int | Sequence[jax.Device] | None = None,
     progress: bool = True,
     callback: Callable[[Progress], Any] | None = None,
     time_limit: float | None = None,
@@ -100,8 +102,11 @@ def sample(
         temperature: T; 1 is the posterior, 0 is descent.
         chains: independent chains, each with its own weights and latent, averaged together.
         seed: the same seed gives the same answer on the same machine.
+        devices: where the chains run, side by side, one a device: how many of JAX's local devices,
+            or which. All of them by default, or JAX's default device where you have set one. It
+            does not change the draws.
         progress: show a progress bar with step, speed, χ² and time left.
-        callback: called between blocks of steps with a `bdip.Progress`.
+        callback: called between blocks of steps with a `bdip.Progress`, for each chain under way.
         time_limit: seconds, after which what there is is returned, marked incomplete.
 
     Returns:
@@ -130,12 +135,14 @@ def sample(
         channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
         steps=steps, warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
         weight_precision=weight_precision, memory_limit=memory_limit, chains=chains, seed=seed,
+        devices=devices,
     )  # fmt: skip
-    with closing(ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)) as bar:
+    bar = ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)
+    with fleet.home(job.places), closing(bar):
         runs = _start(job).runs
         complete = _drive(runs, job.settings.block, bar, callback, time_limit)
-    with kept_programs():
-        return _posterior(runs, job.units, _record(job), complete)
+        with kept_programs():
+            return _posterior(runs, job.units, _record(job), complete)
 
 
 def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Estimate:
@@ -157,10 +164,11 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
     shown = ("progress", "callback", "time_limit")
     try:
         job = _prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
-        started = _start(job)
+        with fleet.home(job.places):
+            started = _start(job)
+            speed = _speed(started.runs[0])
     except TooLargeError as error:
         return Estimate(error.needed, error.available)
-    speed = _speed(started.runs[0])
     steps = job.chains * job.settings.steps
     return Estimate(started.needed, started.available, steps, started.seconds, steps / speed, speed)
 
@@ -170,14 +178,16 @@ def _speed(run: Run) -> float:
     for length in (1, min(TRIED_STEPS, run.steps - 1)):
         start = perf_counter()
         if length:
-            speed = len(run.advance(length).energy) / (perf_counter() - start)
+            run.advance(length)
+            speed = run.width * length / (perf_counter() - start)
     return speed
 
 
 def _prepare(
     image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator,
     sampler: str | Sampler, settings: Settings | None, step_size: float | samplers.Schedule | None,
-    temperature: float | None, chains: int, seed: int, **options: Any,
+    temperature: float | None, chains: int, seed: int,
+    devices: int | Sequence[jax.Device] | None, **options: Any,
 ) -> _Job:  # fmt: skip
     """The names as objects and the arrays as a problem; TooLargeError where that is hopeless."""
     names = ("steps", "warmup", "draws", "weight_precision", "memory_limit")
@@ -185,6 +195,7 @@ def _prepare(
     chosen = replace(settings or Settings(), **{k: v for k, v in given.items() if v is not None})
     require(chains >= 1, "chains", chains, "at least 1")
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
+    places = fleet.choose(devices)
     resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
     network: Generator = (
         _kind(generator, networks.REGISTRY, "generator")()
@@ -192,27 +203,37 @@ def _prepare(
         else generator
     )
     _refuse_beyond_all_bounds(image, options["channel_axis"], network, chosen.memory_limit)
-    with kept_programs():
+    with fleet.home(places), kept_programs():
         problem, units = pose(image, mask, weight_precision=resolved.weight_precision, **options)
         sampler = _sampler(sampler, problem, resolved.warmup, step_size, temperature)
     plan, stored = _plan(resolved, problem, chains)
-    return _Job(problem, units, network, sampler, plan, stored, chosen, resolved, chains, seed)
+    return _Job(
+        problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed
+    )  # fmt: skip
 
 
 def _start(job: _Job) -> _Started:
-    """The chains at their start, compiled; TooLargeError before their arrays exist."""
+    """The chains at their start, compiled; TooLargeError before their arrays exist.
+
+    Side by side on several devices they are compiled by their first step, and what they need is
+    a lower bound: what they hold.
+    """
     arguments = job.problem, job.network, job.sampler, job.plan
     steps, chains = job.settings.steps, job.chains
+    available = memory.available(job.settings.memory_limit)
     with kept_programs(), without_collection():
         key = jax.random.key(job.seed)
         start = perf_counter()
-        program, shapes = chain.compiled(*arguments, job.stored, key)
+        shapes = chain.shapes(*arguments[:3], job.stored, key)
+        needed = chains * memory.size(shapes)
+        if fleet.width(chains, job.places) == 1:
+            program = chain.compiled(*arguments, shapes)
+            answer = chains * _answer_bytes(shapes[1], steps)
+            needed = memory.needed(program, shapes, chains, answer)
         seconds = perf_counter() - start
-        answer = chains * _answer_bytes(shapes[1], steps)
-        needed = memory.needed(program, shapes, chains, answer)
-        available = memory.available(job.settings.memory_limit)
         memory.require(needed, available, job.problem.image_shape)
         runs = [chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)]
+        runs = fleet.side_by_side(runs, job.places)
     return _Started(runs, needed, available, seconds)
 
 
@@ -290,7 +311,7 @@ def _drive(
     callback: Callable[[Progress], Any] | None,
     time_limit: float | None,
 ) -> bool:
-    """Advance the chains, one after another, and say whether all came to their end."""
+    """Advance the runs, one after another, and say whether all came to their end."""
     deadline = monotonic() + (time_limit or float("inf"))
     before = 0
     try:
@@ -298,12 +319,13 @@ def _drive(
             for run in runs:
                 for progress in run.blocks(block):
                     phase = "warm-up" if progress.warming_up else "sampling"
-                    bar.update(before + run.done, phase, progress.chi2, progress.steps_per_second)
+                    speed = run.width * progress.steps_per_second
+                    bar.update(before + run.width * run.done, phase, progress.chi2, speed)
                     if callback is not None:
                         callback(progress)
                     if interrupt.pressed or monotonic() > deadline:
                         return all(each.done == each.steps for each in runs)
-                before += run.steps
+                before += run.width * run.steps
     except KeyboardInterrupt:
         if not any(run.done for run in runs):
             raise
@@ -325,7 +347,7 @@ def _record(job: _Job) -> dict[str, Any]:
         "dtype": job.units.dtype,
         "observed": job.units.observed,
         "versions": versions | {"python": platform.python_version()},
-        "device": jax.devices()[0].device_kind,
+        "device": job.places[0].device_kind,
     }
 
 
@@ -343,30 +365,31 @@ def _described(thing: Any) -> Any:
 
 def _posterior(runs: list[Run], units: Units, record: dict[str, Any], complete: bool) -> Posterior:
     """One answer from the chains that kept something, or else from those that took a step."""
-    runs = [run for run in runs if run.done > run.plan.warmup] or [r for r in runs if r.done]
-    merged = reduce(moments.merge, (run.kept.moments for run in runs))
+    outcomes = [outcome for run in runs if run.done for outcome in run.outcomes()]
+    outcomes = [each for each in outcomes if each.done > runs[0].plan.warmup] or outcomes
+    merged = reduce(moments.merge, (each.kept.moments for each in outcomes))
     mean, std = merged.mean, np.full(merged.mean.shape, np.nan)
     if float(merged.weight) == 0:  # stopped in the warm-up: the last image is the best there is
-        mean = runs[0].kept.image
+        mean = outcomes[0].kept.image
     elif runs[0].sampler.uncertain:  # a descent has no spread to speak of
         std = np.sqrt(moments.variance(merged))
-    stored = min(run.draws_kept for run in runs)
-    draws = np.stack([np.asarray(run.kept.draws[:stored]) for run in runs])
+    stored = min(each.draws_kept for each in outcomes)
+    draws = np.stack([np.asarray(each.kept.draws[:stored]) for each in outcomes])
     return Posterior(
         mean=units.image(mean),
         std=units.spread(std),
         draws=units.image(draws),
-        trace=_traces(runs),
+        trace=_traces(outcomes),
         settings=record,
         complete=complete,
         reported=units.reported,
     )
 
 
-def _traces(runs: list[Run]) -> dict[str, np.ndarray]:
+def _traces(outcomes: list[Outcome]) -> dict[str, np.ndarray]:
     """Name to (chains, steps); a chain that was stopped early ends in NaN."""
-    longest = max(run.done for run in runs)
-    traces = [run.trace for run in runs]
+    longest = max(each.done for each in outcomes)
+    traces = [each.trace for each in outcomes]
 
     def padded(column: np.ndarray) -> np.ndarray:
         return np.pad(column, (0, longest - len(column)), constant_values=np.nan)

@@ -92,6 +92,15 @@ class Progress:
     mean: Image
 
 
+class Outcome(NamedTuple):
+    """What a chain has to show: steps done, draws stored, what it kept, its trace (t,)."""
+
+    done: int
+    draws_kept: int
+    kept: Kept
+    trace: Trace
+
+
 @dataclass
 class Run:
     """A chain under way: `advance` moves it by whole blocks, and whatever it has is valid between."""
@@ -107,21 +116,32 @@ class Run:
     chain: int = 0
 
     @property
+    def width(self) -> int:
+        """Chains that `advance` moves."""
+        return 1
+
+    @property
     def done(self) -> int:
-        """Steps done."""
-        return sum(len(trace.energy) for trace in self.traces)
+        """Steps done, of each chain."""
+        return sum(trace.energy.shape[-1] for trace in self.traces)
 
     @property
     def draws_kept(self) -> int:
         """Thinned draws stored so far."""
-        return min(max(0, self.done - self.plan.warmup) // self.plan.thin, len(self.kept.draws))
+        capacity = self.kept.draws.shape[-4]
+        return min(max(0, self.done - self.plan.warmup) // self.plan.thin, capacity)
 
     @property
     def trace(self) -> Trace:
         """The trace of all steps done, as NumPy arrays (t,)."""
         if not self.traces:
             return Trace(*(np.zeros(0, np.float32) for _ in Trace._fields))
-        return Trace(*(np.concatenate(columns) for columns in zip(*self.traces, strict=True)))
+        columns = zip(*self.traces, strict=True)
+        return Trace(*(np.concatenate(blocks, axis=-1) for blocks in columns))
+
+    def outcomes(self) -> list[Outcome]:
+        """What each chain has to show."""
+        return [Outcome(self.done, self.draws_kept, self.kept, self.trace)]
 
     def advance(self, length: int) -> Trace:
         """Do `length` more steps, at most the block's capacity, and return their trace.
@@ -130,16 +150,10 @@ class Run:
         broke.
         """
         length = min(length, BLOCK_CAPACITY, self.steps - self.done)
-        self.state, self.kept, buffer = run_block(
-            self.state, self.kept, self.problem, self.sampler, self.plan, length, self.generator
-        )
-        trace = Trace(*(np.asarray(column)[:length] for column in buffer))
+        trace = self._move(length)
         self.traces.append(trace)
-        if not np.isfinite(trace.energy).all():
-            broken = self.done - length + int(np.argmin(np.isfinite(trace.energy)))
-            raise DivergedError(
-                f"the energy became infinite or NaN at step {broken}: use a smaller step_size."
-            )
+        for chain, energies in enumerate(np.atleast_2d(trace.energy), self.chain):
+            _require_finite(energies, self.done - length, chain)
         return trace
 
     def blocks(self, length: int | None = None) -> Iterator[Progress]:
@@ -151,16 +165,39 @@ class Run:
         while self.done < self.steps:
             start = time.perf_counter()
             trace = self.advance(size)
-            seconds = time.perf_counter() - start
-            speed = len(trace.energy) / seconds
-            yield Progress(
-                self.chain, self.done, self.steps, self.done <= self.plan.warmup,
-                float(trace.chi2.mean()), speed, self.kept.image, self.kept.moments.mean,
-            )  # fmt: skip
+            speed = trace.energy.shape[-1] / (time.perf_counter() - start)
+            yield from self._reports(trace, speed)
             if length is None and self.done > 1:  # the first block's time is the compiler's
                 size = max(1, min(BLOCK_CAPACITY, 2 * size, math.ceil(BLOCK_SECONDS * speed)))
             elif length is None:
                 size = 2
+
+    def _move(self, length: int) -> Trace:
+        """Do `length` steps on the device, and bring their trace to the host."""
+        self.state, self.kept, buffer = run_block(
+            self.state, self.kept, self.problem, self.sampler, self.plan, length, self.generator
+        )
+        return Trace(*(np.asarray(column)[:length] for column in buffer))
+
+    def _reports(self, trace: Trace, speed: float) -> Iterator[Progress]:
+        """One report a chain, after a block of this trace and speed."""
+        yield self._report(self.chain, trace.chi2, speed, self.kept.image, self.kept.moments.mean)
+
+    def _report(self, chain: int, chi2: Any, speed: float, image: Image, mean: Image) -> Progress:
+        warming_up = self.done <= self.plan.warmup
+        return Progress(
+            chain, self.done, self.steps, warming_up, float(chi2.mean()), speed, image, mean
+        )
+
+
+def _require_finite(energies: Any, first: int, chain: int) -> None:
+    """Raise DivergedError unless all energies (t,) of `chain`, from step `first` on, are finite."""
+    finite = np.isfinite(energies)
+    if not finite.all():
+        raise DivergedError(
+            f"the energy of chain {chain} became infinite or NaN at step "
+            f"{first + int(np.argmin(finite))}: use a smaller step_size."
+        )
 
 
 def start(
@@ -199,22 +236,32 @@ def begin(
     return state, kept
 
 
+def shapes(
+    problem: Problem, generator: Generator, sampler: Sampler, draws: int, key: PRNGKey
+) -> tuple[ChainState, Kept]:
+    """The shapes of a chain's arrays, before any of them exists."""
+    started: tuple[ChainState, Kept] = jax.eval_shape(
+        partial(begin, generator=generator, draws=draws), problem, sampler=sampler, key=key, chain=0
+    )
+    return started
+
+
 def compiled(
-    problem: Problem, generator: Generator, sampler: Sampler, plan: Plan, draws: int, key: PRNGKey
-) -> tuple[Compiled, tuple[ChainState, Kept]]:
-    """The compiled block of steps and the shapes of a chain, before any of its arrays exists.
+    problem: Problem,
+    generator: Generator,
+    sampler: Sampler,
+    plan: Plan,
+    shapes: tuple[ChainState, Kept],
+) -> Compiled:
+    """The compiled block of steps of a chain of these shapes.
 
     A run of these arguments then finds the program compiled.
     """
-    shapes = jax.eval_shape(
-        partial(begin, generator=generator, draws=draws), problem, sampler=sampler, key=key, chain=0
-    )
     lowered = run_block.lower(*shapes, problem, sampler, plan, 1, generator)
-    return lowered.compile(), shapes
+    return lowered.compile()
 
 
-@partial(jax.jit, static_argnames="generator", donate_argnames=("state", "kept"))
-def run_block(
+def block(
     state: ChainState,
     kept: Kept,
     problem: Problem,
@@ -234,6 +281,9 @@ def run_block(
         return state, kept, buffer
 
     return jax.lax.fori_loop(0, length, body, (state, kept, buffer))
+
+
+run_block = jax.jit(block, static_argnames="generator", donate_argnames=("state", "kept"))
 
 
 def _step(

@@ -191,6 +191,7 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
         "warmup": options.warmup,
         "chains": options.chains,
         "seed": options.seed,
+        "devices": options.devices,
         "time_limit": options.time_limit,
         "memory_limit": None if options.memory_limit is None else options.memory_limit * GIB,
         "progress": not options.quiet,
@@ -293,6 +294,7 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warmup", type=int, help="of them not averaged [40 %%]")
     parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")
     parser.add_argument("--seed", type=int, default=0, help="[0]")
+    parser.add_argument("--devices", metavar="N", type=int, help="run chains on N devices [all]")
     parser.add_argument(
         "--time-limit", metavar="SECONDS", type=float, help="keep what there is then"
     )

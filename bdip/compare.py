@@ -21,7 +21,8 @@ class Comparison:
     """One posterior and one curve a method, by the name of its sampler.
 
     A curve has "step", "chi2", and where the truth was given "draw" and "mean", the PSNR in dB of
-    the single output and of the running mean, each (t,); "averages" says whether there is one.
+    the single output and of the running mean, each (t,) and of the first chain; "averages" says
+    whether there is one.
     """
 
     posteriors: dict[str, Posterior]
@@ -82,6 +83,8 @@ def follow(
     seen: list[tuple[Any, ...]] = []
 
     def look(progress: Progress) -> None:
+        if progress.chain > 0:  # a curve is of one chain, and the chains may take turns
+            return
         images = (np.array(progress.image), np.array(progress.mean)) if clean is not None else ()
         seen.append((progress.step, progress.chi2, *images))
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
 HELPERS = "_version types trees files"
-ENGINE = "operators networks samplers moments diagnostics noise settings problem potential chain checkpoint"
+ENGINE = "operators networks samplers moments diagnostics noise settings problem potential chain fleet checkpoint"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "potential": f"{HELPERS} problem networks.base",
     "chain": f"{HELPERS} potential problem networks.base samplers.base moments",
     "memory": f"{HELPERS} networks.base",
+    "fleet": f"{HELPERS} chain networks.base samplers.base problem settings",
     "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
     "posterior": f"{HELPERS} chain moments diagnostics problem",
     "api": f"{HELPERS} {ENGINE} posterior progress cache memory",

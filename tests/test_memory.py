@@ -99,7 +99,8 @@ def program(draws=0, generator=None, sampler=None, shape=(32, 24)):
     """The compiled block of steps, and the chain at its start."""
     arguments = (unit_problem(shape), generator or Perceptron(), sampler or Sgld(Constant(0.1)))
     plan, key = Plan(0, 1), jax.random.key(0)
-    found, shapes = chain.compiled(*arguments, plan, draws, key)
+    shapes = chain.shapes(*arguments, draws, key)
+    found = chain.compiled(*arguments, plan, shapes)
     run = chain.start(*arguments, plan, 20, draws, key)
     return found, shapes, run
 
@@ -206,10 +207,10 @@ def test_the_program_that_is_looked_at_is_the_one_that_runs():
     options = {"generator": CountingPixels(), "steps": 30, "chains": 2}
     sample(image, **options)
     traces = len(CountingPixels.traces)
-    assert compilations.count("jit(run_block)") == compilations.count("jit(begin)") == 1
+    assert compilations.count("jit(block)") == compilations.count("jit(begin)") == 1
     bdip.estimate(image, **{**PLAIN, **options})
     sample(image, **options)
-    assert compilations.count("jit(run_block)") == compilations.count("jit(begin)") == 1
+    assert compilations.count("jit(block)") == compilations.count("jit(begin)") == 1
     assert len(CountingPixels.traces) == traces
 
 
