@@ -166,7 +166,7 @@ def test_a_second_process_compiles_nothing_and_its_answer_is_the_same_bit_for_bi
     files = entries(base)
     second = sample_in_a_new_process()
     assert first["misses"] == len(files) > 0
-    assert any("run_block" in file.name for file in files)
+    assert any("jit_block" in file.name for file in files)
     assert second["misses"] == 0
     assert second["hits"] == first["hits"] + first["misses"]
     assert entries(base) == files
