@@ -69,16 +69,24 @@ def test_what_is_compiled_inside_is_loaded_the_next_time(base):
 
 
 def test_what_is_compiled_outside_is_neither_kept_nor_loaded(base):
-    before = config()
-    compile_anew()
-    with kept_programs():
+    # Even of a user who would have JAX keep every program, but has given it no folder.
+    threshold = "jax_persistent_cache_min_compile_time_secs"
+    kept_before = getattr(jax.config, threshold)
+    jax.config.update(threshold, 0.0)
+    try:
+        before = config()
         compile_anew()
-    assert config() == before
-    files = entries(base)
-    EVENTS.clear()
-    compile_anew()
-    compile_anew(4.0)
+        with kept_programs():
+            compile_anew()
+        assert config() == before
+        files = entries(base)
+        EVENTS.clear()
+        compile_anew()
+        compile_anew(4.0)
+    finally:
+        jax.config.update(threshold, kept_before)
     assert "cache_hits" not in EVENTS
+    assert "cache_misses" not in EVENTS
     assert entries(base) == files
 
 

@@ -136,13 +136,14 @@ def test_each_draw_stored_is_counted():
     assert many.bytes - few.bytes >= 200 * 4 * IMAGE.size
 
 
-def test_the_lower_bound_is_below_what_is_needed_and_not_far(monkeypatch):
-    assert memory.least(TINY, (1023, 1024)) == 0  # a small image is compiled for
+@pytest.mark.parametrize("generator", [TINY, bdip.DeepDecoder()], ids=["hourglass", "deep decoder"])
+def test_the_lower_bound_is_below_what_is_needed_and_not_far(generator, monkeypatch):
+    assert memory.least(generator, (1023, 1024)) == 0  # a small image is compiled for
     monkeypatch.setattr(memory, "LARGE", 0)
-    found, shapes, _ = program(generator=TINY, shape=(256, 256))
+    found, shapes, _ = program(generator=generator, shape=(256, 256))
     needed = memory.needed(found, shapes, 1, 0)
-    assert needed / 3 < memory.least(TINY, (256, 256)) < needed
-    assert memory.least(TINY, (512, 1024)) == 8 * memory.least(TINY, (256, 256))
+    assert needed / 3 < memory.least(generator, (256, 256)) < needed
+    assert memory.least(generator, (512, 1024)) == 8 * memory.least(generator, (256, 256))
 
 
 PEAK = """
