@@ -11,7 +11,7 @@ class Generator(Protocol):
     """A frozen, hashable description of a network; its numbers live in the params that ``init`` draws."""
 
     def init(self, key: PRNGKey, image_shape: tuple[int, int, int]) -> tuple[Params, Latent]:
-        """Random params and a latent for images of shape (H, W, C)."""
+        """Random params and a latent for images of shape (H, W, C); traced by JAX, as `apply` is."""
         ...
 
     def apply(self, params: Params, latent: Latent) -> Float[Array, "height width C"]:
