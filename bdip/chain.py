@@ -19,6 +19,7 @@ from jax.stages import Compiled
 from jaxtyping import Array, Float
 
 from bdip import moments as running
+from bdip.compiling import jit
 from bdip.moments import Moments
 from bdip.networks.base import Generator
 from bdip.potential import energy
@@ -283,7 +284,7 @@ def block(
     return jax.lax.fori_loop(0, length, body, (state, kept, buffer))
 
 
-run_block = jax.jit(block, static_argnames="generator", donate_argnames=("state", "kept"))
+run_block = jit(block, static_argnames="generator", donate_argnames=("state", "kept"))
 
 
 def _step(

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
 from bdip.chain import ChainState, Kept, Outcome, Plan, Progress, Run, Trace, block
+from bdip.compiling import jit
 from bdip.networks.base import Generator
 from bdip.problem import Problem
 from bdip.samplers.base import Sampler
@@ -128,7 +129,7 @@ class Fleet(Run):
             yield self._report(self.chain + place, trace.chi2[place], speed, image, mean)
 
 
-@partial(jax.jit, static_argnames=("generator", "mesh"), donate_argnames=("state", "kept"))
+@partial(jit, static_argnames=("generator", "mesh"), donate_argnames=("state", "kept"))
 def run_blocks(
     state: ChainState,
     kept: Kept,

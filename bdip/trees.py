@@ -7,6 +7,8 @@ from typing import TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
+from jax.extend.random import threefry_2x32
+from jaxtyping import Array, Float
 
 from bdip.types import PRNGKey, Scalar, Tree
 
@@ -14,6 +16,9 @@ T = TypeVar("T")
 
 # A round number of draws: XLA works through an odd one several times as slowly on a CPU.
 LANES = 1024
+
+PAIR = 2  # words that one evaluation of the generator makes
+MANTISSA = 23  # bits of a float32 below its leading one
 
 
 def normal_like(key: PRNGKey, tree: Tree) -> Tree:
@@ -24,13 +29,27 @@ def normal_like(key: PRNGKey, tree: Tree) -> Tree:
     """
     leaves, treedef = jax.tree.flatten(tree)
     sizes = [math.prod(leaf.shape) for leaf in leaves]
-    rounded = -(-sum(sizes) // LANES) * LANES
-    flat = jax.random.normal(key, (rounded,), jnp.float32)
+    flat = _normal(key, sum(sizes))
     parts, start = [], 0
     for leaf, size in zip(leaves, sizes, strict=True):
         parts.append(flat[start : start + size].reshape(leaf.shape))
         start += size
     return jax.tree.unflatten(treedef, parts)
+
+
+def _normal(key: PRNGKey, count: int) -> Float[Array, " rounded"]:
+    """At least so many independent standard normals: √2 erf⁻¹(u), u uniform on (−1, 1).
+
+    As `jax.random.normal`, in half its time on a CPU: that one, to have draws that do not depend on their
+    number, spends the two words of each evaluation of Threefry (Salmon et al., 2011) on one draw.
+    """
+    rounded = -(-count // LANES) * LANES
+    words = threefry_2x32(jax.random.bits(key, (PAIR,)), jnp.arange(rounded, dtype=jnp.uint32))
+    # Random digits behind "1." are uniform on [1, 2), and then in the middle of their intervals of (−1, 1).
+    one = jnp.float32(1).view(jnp.uint32)
+    uniform = ((words >> (32 - MANTISSA)) | one).view(jnp.float32)
+    symmetric = 2 * (uniform - 1.5) + 0.5**MANTISSA
+    return math.sqrt(2) * jax.lax.erf_inv(symmetric)
 
 
 def squared_norm(tree: Tree) -> Scalar:

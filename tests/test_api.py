@@ -162,7 +162,7 @@ def test_chains_are_averaged_together():
 def test_changing_a_number_does_not_compile_again():
     options = {"generator": CountingPixels(), "draws": 5}
     run(sampler="sgld", **options)
-    traces, compiled = len(CountingPixels.traces), run_block._cache_size()
+    traces, compiled = len(CountingPixels.traces), run_block.jitted._cache_size()
     changes = [
         {"noise_std": 0.1}, {"temperature": 0.5}, {"temperature": 2}, {"step_size": 1e-4},
         {"step_size": 1}, {"step_size": np.float32(1e-4)}, {"weight_precision": 3}, {"seed": 9},
@@ -172,7 +172,7 @@ def test_changing_a_number_does_not_compile_again():
     for change in changes:
         run(sampler="sgld", **options, **{"noise_std": 0.5, **change})
     assert len(CountingPixels.traces) == traces
-    assert run_block._cache_size() == compiled
+    assert run_block.jitted._cache_size() == compiled
 
 
 def test_the_input_is_left_as_it_was():

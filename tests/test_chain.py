@@ -289,7 +289,7 @@ def test_a_chain_that_diverges_says_at_which_step(block):
 
 def test_changing_numbers_does_not_compile_again():
     finish(start(Sgld(Constant(0.01)), CountingPixels()), 50)
-    traces, compiled = len(CountingPixels.traces), run_block._cache_size()
+    traces, compiled = len(CountingPixels.traces), run_block.jitted._cache_size()
     assert traces >= 1
     finish(
         start(
@@ -305,7 +305,7 @@ def test_changing_numbers_does_not_compile_again():
         11,
     )
     assert len(CountingPixels.traces) == traces
-    assert run_block._cache_size() == compiled
+    assert run_block.jitted._cache_size() == compiled
 
 
 # --------------------------------------------------------------------- the noise of the chain

@@ -11,13 +11,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
-HELPERS = "_version types trees files"
+HELPERS = "_version types trees files compiling"
 ENGINE = "operators networks samplers moments diagnostics noise settings problem potential chain fleet checkpoint"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
     "types": "",
     "files": "",
+    "compiling": "",
     "trees": "types",
     # 1: knows of arrays only
     "operators": HELPERS,

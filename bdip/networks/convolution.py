@@ -62,8 +62,7 @@ def convolve(
     return _convolve(image, kernel, stride, padding, precision)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _convolve(
+def _convolve_by_platform(
     image: Array, kernel: Array, stride: int, padding: Padding, precision: Precision | None
 ) -> Array:
     rounded = partial(_rounded, precision=precision)
@@ -75,10 +74,14 @@ def _convolve(
     )
 
 
+_convolve = jax.custom_vjp(_convolve_by_platform, nondiff_argnums=(2, 3, 4))
+
+
 def _convolve_forward(
     image: Array, kernel: Array, stride: int, padding: Padding, precision: Precision | None
 ) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(image, kernel, stride, padding, precision), (image, kernel)
+    out = _convolve_by_platform(image, kernel, stride, padding, precision)
+    return out, (image, kernel)
 
 
 def _convolve_backward(

@@ -76,7 +76,10 @@ def scatter(
 
 def _places(positions: Positions, size: int) -> Int[np.ndarray, "repetition size"]:
     """Where in the flattened positions each pixel occurs: one row for each repetition."""
-    places = [np.flatnonzero(positions == pixel) for pixel in range(size)]
-    most = max(map(len, places))
-    padded = [np.pad(p, (0, most - len(p)), constant_values=NOTHING) for p in places]
-    return np.stack(padded, axis=1)
+    flat = positions.ravel()
+    order = np.argsort(flat, kind="stable")[np.count_nonzero(flat == NOTHING) :]
+    pixels = flat[order]
+    repetition = np.arange(len(pixels)) - np.searchsorted(pixels, pixels)
+    places = np.full((repetition.max() + 1, size), NOTHING)
+    places[repetition, pixels] = order
+    return places
