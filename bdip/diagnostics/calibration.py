@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Values = NDArray[np.float64]
 
+LEVELS = (0.5, 0.9, 0.95)  # of the central intervals that are reported
+
 _erf = np.frompyfunc(math.erf, 1, 1)  # NumPy has none, and JAX's has seven digits
 
 
@@ -37,7 +39,7 @@ def half_width(level: float) -> float:
 
 
 def z_scores(truth: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Values:
-    """z = (truth − mean)/std: of mean 0 and standard deviation 1 if the prediction is right."""
+    """Errors in units of std, z = (truth − mean)/std: of mean 0 and standard deviation 1 if the prediction is right."""
     error = np.asarray(truth, np.float64) - np.asarray(mean, np.float64)
     return error / np.asarray(std, np.float64)
 
@@ -51,7 +53,7 @@ def crps(truth: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Values:
     limit for std → 0 (Gneiting & Raftery 2007, JASA 102, 359–378, section 4.2).
     """
     z = z_scores(truth, mean, std)
-    inside = _erf(z / math.sqrt(2)).astype(np.float64)  # 2Φ(z) − 1
+    inside = np.asarray(_erf(z / math.sqrt(2)), np.float64)  # 2Φ(z) − 1
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return np.asarray(std, np.float64) * (z * inside + 2 * density - 1 / math.sqrt(math.pi))
 
@@ -83,6 +85,35 @@ def ause(truth: ArrayLike, mean: ArrayLike, std: ArrayLike) -> float:
     error = np.asarray(truth, np.float64) - np.asarray(mean, np.float64)
     doubt = np.broadcast_to(std, error.shape)
     return float(np.mean(sparsification(error, doubt) - sparsification(error, np.abs(error))))
+
+
+def scores(truth: ArrayLike, mean: ArrayLike, std: ArrayLike) -> dict[str, float]:
+    """Every score of pixels (n, C), with its standard error under the name plus "_error".
+
+    "coverage_50", "_90", "_95"; "z_mean" and "z_std"; "crps" and "nll", means over all values. Channels
+    of a pixel err together, so that errors are those of n independent pixels: √(p(1 − p)/n) for a
+    coverage of p (the level), s/√n for means of s among pixels, and by the delta method for z_std.
+    """
+    n = len(np.asarray(truth))
+    found = {}
+    for level in LEVELS:
+        name = f"coverage_{100 * level:.0f}"
+        found[name] = coverage(truth, mean, std, level) if np.isfinite(std).all() else np.nan
+        found[f"{name}_error"] = math.sqrt(level * (1 - level) / n)
+    z = z_scores(truth, mean, std)
+    found["z_mean"], found["z_mean_error"] = _averaged(z)
+    square, square_error = _averaged((z - z.mean()) ** 2)
+    found["z_std"], found["z_std_error"] = math.sqrt(square), square_error / (2 * math.sqrt(square))
+    found["crps"], found["crps_error"] = _averaged(crps(truth, mean, std))
+    found["nll"], found["nll_error"] = _averaged(negative_log_likelihood(truth, mean, std))
+    return found
+
+
+def _averaged(values: Values) -> tuple[float, float]:
+    """Mean of values (n, C), and its standard error for n independent pixels; NaN for n = 1."""
+    pixels = values.mean(axis=1)
+    spread = pixels.std(ddof=1) if len(pixels) > 1 else math.nan
+    return float(pixels.mean()), float(spread / math.sqrt(len(pixels)))
 
 
 def psnr(truth: ArrayLike, image: ArrayLike, span: float = 1.0) -> float:

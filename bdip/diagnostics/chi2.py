@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BLOCKS = 4  # of the kept steps: enough to see a trend, each long enough for a standard error
+LEAST_LENGTH = 2  # steps of a block, for a variance
 # The sum of autocorrelations is cut off at this many autocorrelation times (Sokal 1997, eq. 3.19).
 WINDOW = 5
 
@@ -17,6 +18,11 @@ class Blocks(NamedTuple):
 
     means: Values
     errors: Values
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean of all blocks."""
+        return float(np.sqrt(np.sum(self.errors**2)) / len(self.errors))
 
     @property
     def fall(self) -> float:
@@ -42,21 +48,21 @@ def chi2_drift(chi2: ArrayLike) -> tuple[float, float]:
 def chi2_blocks(chi2: ArrayLike, blocks: int = BLOCKS) -> Blocks:
     """χ² (k, t) of the kept steps of k chains in `blocks` equal blocks of time.
 
-    The standard error of a block of n steps of each chain is √(γ₀ τ/(k n)), γ₀ its variance about each
-    chain's mean and τ the autocorrelation time, one for all blocks. Steps that do not fill a block are left out at the
-    start, and so is what only some chains reached (NaN). All NaN where a block would be empty.
+    The standard error of a block of n steps of each chain is √(γ₀ τ/(k n)); the variance γ₀ about a
+    chain's mean in a block and the autocorrelation time τ are averaged over chains and blocks. Steps
+    that do not fill the blocks are left out at the start, and so is what only some chains reached
+    (NaN). All NaN where a block would have fewer than 2 steps.
     """
     values = np.atleast_2d(np.asarray(chi2, np.float64))
     values = values[:, ~np.isnan(values).any(axis=0)]
     length = values.shape[1] // blocks
-    if length == 0:
+    if length < LEAST_LENGTH:
         nothing = np.full(blocks, np.nan)
         return Blocks(nothing, nothing)
     pieces = values[:, values.shape[1] - blocks * length :].reshape(len(values), blocks, length)
-    gamma = _autocovariances(pieces)  # (k, blocks, t)
-    time = autocorrelation_time(gamma.mean(axis=(0, 1)))
-    errors = np.sqrt(gamma[..., 0].mean(axis=0) * time / (len(values) * length))
-    return Blocks(pieces.mean(axis=(0, 2)), errors)
+    gamma = _autocovariances(pieces).mean(axis=(0, 1))
+    error = np.sqrt(gamma[0] * autocorrelation_time(gamma) / (len(values) * length))
+    return Blocks(pieces.mean(axis=(0, 2)), np.full(blocks, error))
 
 
 def autocorrelation_time(gamma: Values) -> float:
@@ -64,7 +70,7 @@ def autocorrelation_time(gamma: Values) -> float:
 
     At least 1, so that no error comes out smaller than that of independent steps; and 1 for a constant.
     """
-    if gamma[0] <= 0:
+    if gamma[0] == 0:
         return 1.0
     times = 2 * np.cumsum(gamma / gamma[0]) - 1
     enough = np.flatnonzero(np.arange(len(times)) >= WINDOW * times)

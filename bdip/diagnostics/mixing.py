@@ -45,8 +45,31 @@ class Mixing(NamedTuple):
 
     @property
     def rhat(self) -> Map:
-        """The greater of rhat_bulk and rhat_tail, the R̂ recommended (Vehtari et al. 2021, 4.2)."""
+        """The greater of rhat_bulk and rhat_tail, the R̂ recommended (Vehtari et al. 2021, section 4)."""
         return np.fmax(self.rhat_bulk, self.rhat_tail)
+
+    def numbers(self, std: NDArray[np.floating]) -> dict[str, float]:
+        """The maps in four numbers, beside a posterior standard deviation `std` of their shape.
+
+        "rhat_median" and "rhat_95" (95th percentile) of `rhat`, "ess_median" of `ess_bulk`, and
+        "mcse_ratio" √(mean mcse²/mean std²). Pixels that cannot tell (NaN) are left out; NaN if all.
+        """
+        error, spread = (
+            float(np.nanmean(each**2, dtype=np.float64)) if np.isfinite(each).any() else np.nan
+            for each in (self.mcse, std)
+        )
+        return {
+            "rhat_median": _percentile(self.rhat, 50),
+            "rhat_95": _percentile(self.rhat, 95),
+            "ess_median": _percentile(self.ess_bulk, 50),
+            "mcse_ratio": float(np.sqrt(error / spread)) if spread > 0 else np.nan,
+        }
+
+
+def _percentile(values: Map, percent: float) -> float:
+    """Of the values that are not NaN; one of them, for infinite ones cannot be interpolated."""
+    told = values[~np.isnan(values)]
+    return float(np.percentile(told, percent, method="higher")) if told.size else np.nan
 
 
 def mixing_maps(draws: Float[Array, "k n *image"] | NDArray[np.floating]) -> Mixing:

@@ -15,7 +15,7 @@ Series = Float[Array, "s n p"]
 Counts = Int[Array, "s n p"]
 Pixels = Float[Array, " p"]
 
-TAIL = 0.05  # probability beyond each of the two tail quantiles (V, section 4.3)
+TAIL = 0.05  # probability beyond each of the two tail quantiles (V, section 4)
 BLOM = 3 / 8  # offset at which normal scores are about their expected values (Blom 1958)
 
 
@@ -62,7 +62,7 @@ def counts(series: Series, others: Series) -> tuple[Counts, Counts]:
 
 
 def normal_scores(less: Counts, at_most: Counts) -> Series:
-    """z = Φ⁻¹((r − 3/8)/(S + 1/4)) of the ranks r among all S values of a pixel (V, eq. 14).
+    """Normal scores Φ⁻¹((r − 3/8)/(S + 1/4)) of the ranks r among all S values of a pixel (V, 4).
 
     Equal values share the mean of their ranks, (less + at most + 1)/2.
     """
@@ -85,7 +85,7 @@ def fold(series: Series, less: Counts) -> Series:
 
 
 def below_quantile(less: Counts, probability: float, total: int) -> Series:
-    """1 where a value is at most the quantile of `probability` among `total` values, else 0 (V, 4.3).
+    """1 where a value is at most the quantile of `probability` among `total` values, else 0 (V, 4).
 
     That quantile lies between the values that have ⌊h⌋ and ⌊h⌋ + 1 others below them, h =
     probability · (total − 1), and short of the second.
@@ -94,7 +94,7 @@ def below_quantile(less: Counts, probability: float, total: int) -> Series:
 
 
 def rhat(series: Series) -> Pixels:
-    """R̂ = √(((n − 1)/n · W + B/n)/W): W variance within, B/n variance between series (V, eqs. 1–4)."""
+    """R̂ = √(((n − 1)/n · W + B/n)/W): W variance within, B/n variance between series (V, 3.1)."""
     n = series.shape[1]
     means, deviations = _centred(series)
     within = jnp.mean(jnp.sum(deviations**2, axis=1), axis=0) / (n - 1)
@@ -104,7 +104,7 @@ def rhat(series: Series) -> Pixels:
 
 
 def ess(series: Series) -> Pixels:
-    """Effective number of draws, S/τ of S = s·n, with the autocorrelation time (V, eqs. 10–13)
+    """Effective number of draws, S/τ of S = s·n, with the autocorrelation time (V, 3.2)
 
         τ = −1 + 2 Σ_{j<J} P_j + max(0, ρ_2J),    P_j = ρ_2j + ρ_2j+1,    P_j ← min(P_j, P_j−1)
 
@@ -125,7 +125,7 @@ def ess(series: Series) -> Pixels:
 def autocovariances(deviations: Series) -> Float[Array, "n p"]:
     """γ_t = (1/n) Σ_i d_i d_{i+t}, averaged over series, for t = 0 … n − 1.
 
-    By the Fourier transform of the series with as many zeros after it (V, appendix).
+    By the Fourier transform of the series with as many zeros after it.
     """
     n = deviations.shape[1]
     length = 1 << (2 * n - 1).bit_length()
