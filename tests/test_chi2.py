@@ -51,7 +51,10 @@ def test_the_autocorrelation_time_is_that_of_a_geometric_series_up_to_its_window
     a, t = 0.5, np.arange(100)
     times = 1 + 2 * (a - a ** (t + 1)) / (1 - a)
     window = next(m for m in t if m >= 5 * times[m])
-    assert autocorrelation_time(a**t) == pytest.approx(times[window], rel=1e-12)
+    expected = times[window] * (1 + (2 * window + 1) / 100)
+    assert autocorrelation_time(a**t) == pytest.approx(expected, rel=1e-12)
+    twice = times[window] * (1 + 2 * (2 * window + 1) / 100)
+    assert autocorrelation_time(a**t, fitted=2) == pytest.approx(twice, rel=1e-12)
     assert autocorrelation_time((-a) ** t) == 1  # never better than independent
 
 
@@ -64,10 +67,11 @@ def test_errors_are_those_of_an_autoregressive_series(a, chains):
     time = max(1.0, (1 + a) / (1 - a))
     expected = np.sqrt(time / (1 - a**2) / (chains * length))
     # τ from windows of M ≈ 5τ has the relative variance 2(2M + 1)/N (Sokal 1997), N = 4 · chains · length
-    # steps a run, the error half of its relative deviation; and the mean of each block removes τ/length.
+    # steps a run, the error half of its relative deviation. The bias by each chain's own line is mended to
+    # first order in 2(2M + 1)/(4 · length), and e^−5 of the sum lies beyond M.
     window = 5 * time + 1
     spread = np.sqrt((2 * window + 1) / (2 * 4 * chains * length))
-    bias = time / length + (0 if a < 0 else 0.01)  # e^-5 of the sum lies beyond the window
+    bias = (2 * (2 * window + 1) / (4 * length)) ** 2 + np.exp(-5)
     errors = np.array([each.errors[0] for each in found])
     assert abs(errors.mean() / expected - 1) < 4 * spread / np.sqrt(runs) + bias + spread**2
     if a >= 0:
@@ -80,8 +84,10 @@ def test_errors_are_those_of_an_autoregressive_series(a, chains):
 
 def test_a_fall_is_told_in_standard_errors():
     steps = 4000
-    trace = 1 + 0.01 * autoregressive(0.5, (steps,)) - 0.1 * np.linspace(0, 1, steps)
-    found = chi2_blocks(trace)
+    level = 0.01 * autoregressive(0.5, (steps,))
+    found = chi2_blocks(1 + level - 0.1 * np.linspace(0, 1, steps))
+    # A straight trend does not count as noise: 9 digits of what is left of 16 after its removal.
+    assert found.fall_error == pytest.approx(chi2_blocks(level).fall_error, rel=1e-9)
     # The block centres are 3/4 of the run apart.
     assert abs(found.fall - 0.075) < 4 * found.fall_error
     assert found.fall > 10 * found.fall_error

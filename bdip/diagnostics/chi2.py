@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 BLOCKS = 4  # of the kept steps: enough to see a trend, each long enough for a standard error
 LEAST_LENGTH = 2  # steps of a block, for a variance
-# The sum of autocorrelations is cut off at this many autocorrelation times (Sokal 1997, eq. 3.19).
+LINE = 2  # numbers fitted to a straight line
+# The sum of autocorrelations is cut off at this many autocorrelation times (Sokal 1997).
 WINDOW = 5
 
 Values = NDArray[np.float64]
@@ -48,10 +49,10 @@ def chi2_drift(chi2: ArrayLike) -> tuple[float, float]:
 def chi2_blocks(chi2: ArrayLike, blocks: int = BLOCKS) -> Blocks:
     """χ² (k, t) of the kept steps of k chains in `blocks` equal blocks of time.
 
-    The standard error of a block of n steps of each chain is √(γ₀ τ/(k n)); the variance γ₀ about a
-    chain's mean in a block and the autocorrelation time τ are averaged over chains and blocks. Steps
-    that do not fill the blocks are left out at the start, and so is what only some chains reached
-    (NaN). All NaN where a block would have fewer than 2 steps.
+    The standard error of a block of n steps of each chain is √(γ₀ τ/(k n)); the variance γ₀ and the
+    autocorrelation time τ are those of all kept steps about each chain's straight line, so that a drift does not
+    hide itself. Steps that do not fill the blocks are left out at the start, and so is what only some
+    chains reached (NaN). All NaN where a block would have fewer than 2 steps.
     """
     values = np.atleast_2d(np.asarray(chi2, np.float64))
     values = values[:, ~np.isnan(values).any(axis=0)]
@@ -59,27 +60,40 @@ def chi2_blocks(chi2: ArrayLike, blocks: int = BLOCKS) -> Blocks:
     if length < LEAST_LENGTH:
         nothing = np.full(blocks, np.nan)
         return Blocks(nothing, nothing)
-    pieces = values[:, values.shape[1] - blocks * length :].reshape(len(values), blocks, length)
-    gamma = _autocovariances(pieces).mean(axis=(0, 1))
-    error = np.sqrt(gamma[0] * autocorrelation_time(gamma) / (len(values) * length))
-    return Blocks(pieces.mean(axis=(0, 2)), np.full(blocks, error))
+    values = values[:, values.shape[1] - blocks * length :]
+    gamma = _autocovariances(_without_line(values)).mean(axis=0)
+    error = np.sqrt(gamma[0] * autocorrelation_time(gamma, LINE) / (len(values) * length))
+    means = values.reshape(len(values), blocks, length).mean(axis=(0, 2))
+    return Blocks(means, np.full(blocks, error))
 
 
-def autocorrelation_time(gamma: Values) -> float:
-    """τ = 1 + 2 Σ_{t ≤ M} γ_t/γ₀, M the first that is at least 5 τ (Sokal 1997, "Monte Carlo methods").
+def autocorrelation_time(gamma: Values, fitted: int = 1) -> float:
+    """τ of the autocovariances γ_0 … γ_{n−1} of n steps about their own mean (`fitted` = 1) or line (2):
 
-    At least 1, so that no error comes out smaller than that of independent steps; and 1 for a constant.
+        τ = (1 + fitted · (2M + 1)/n) (1 + 2 Σ_{t ≤ M} γ_t/γ₀),    M the first lag of at least 5 times the sum
+
+    (Sokal 1997, "Monte Carlo methods in statistical mechanics"). The factor makes up for what was fitted to
+    the steps themselves: each smooth term takes (2M + 1)/n of the sum with it (Wolff 2004, Comput. Phys.
+    Commun. 156, 143–153, for the mean). At least 1, so that no error comes
+    out smaller than that of independent steps; and 1 for a constant.
     """
     if gamma[0] == 0:
         return 1.0
-    times = 2 * np.cumsum(gamma / gamma[0]) - 1
-    enough = np.flatnonzero(np.arange(len(times)) >= WINDOW * times)
-    return max(1.0, float(times[enough[0] if len(enough) else -1]))
+    lags, times = np.arange(len(gamma)), 2 * np.cumsum(gamma / gamma[0]) - 1
+    enough = np.flatnonzero(lags >= WINDOW * times)
+    window = enough[0] if len(enough) else len(gamma) - 1
+    return max(1.0, float(times[window] * (1 + fitted * (2 * window + 1) / len(gamma))))
 
 
-def _autocovariances(values: Values) -> Values:
-    """γ_t = (1/n) Σ_i d_i d_{i+t} of the deviations from the mean along the last axis of length n."""
-    n = values.shape[-1]
-    deviations = values - values.mean(axis=-1, keepdims=True)
+def _without_line(values: Values) -> Values:
+    """Deviations of each row (k, t) from its own straight line in time, by least squares."""
+    time = np.arange(values.shape[1]) - (values.shape[1] - 1) / 2
+    deviations = values - values.mean(axis=1, keepdims=True)
+    return deviations - np.outer(deviations @ time / (time @ time), time)
+
+
+def _autocovariances(deviations: Values) -> Values:
+    """γ_t = (1/n) Σ_i d_i d_{i+t} along the last axis, of length n."""
+    n = deviations.shape[-1]
     power = np.abs(np.fft.rfft(deviations, 2 * n)) ** 2
     return np.fft.irfft(power, 2 * n)[..., :n] / n
