@@ -152,6 +152,17 @@ def test_a_descent_is_told_that_it_has_no_uncertainty(end, parts):
         assert part in found[1]
 
 
+def test_error_bars_made_cautious_by_a_raised_noise_are_not_held_against_it():
+    change = {"noise_raised": 1, "holdout_coverage_90": 0.99, "holdout_coverage_90_error": 0.01}
+    (sentence,) = verdict({**RIGHT, **change})
+    assert sentence.startswith("nothing speaks against")
+
+
+def test_a_descent_may_fit_closer_than_a_noise_that_was_raised():
+    numbers = {"uncertain": 0, "complete": 1, "chi2": 0.4, "chi2_block_4": 0.1, "noise_raised": 1}
+    assert len(verdict(numbers)) == 1
+
+
 def test_nothing_kept_is_said_and_nothing_else():
     found = verdict({"chi2": np.nan, "complete": 0, "uncertain": 0})
     assert [sentence.split()[0] for sentence in found] == ["stopped", "nothing"]

@@ -55,7 +55,7 @@ def _of_descent(said: _Numbers) -> Iterator[str]:
         "sampler='psgld' does both"
     )
     end = said["chi2_block_4"]
-    if end < 1 - CHI2_SLACK:
+    if end < 1 - CHI2_SLACK and said["noise_raised"] != 1:
         yield f"χ² is {end:.3f} at the end: it has fitted the noise: take fewer steps"
     elif end > 1 + CHI2_SLACK:
         yield f"χ² is {end:.2f} at the end: it has not yet fitted the data: take more steps"
@@ -139,7 +139,7 @@ def _held_out(said: _Numbers) -> Iterator[str]:
     text = f"held-out 90 % intervals cover {100 * cover:.0f} ± {100 * error:.0f} %: "
     if cover < 0.9:
         yield f"{text}too sure: errors are {scale:.2f} times the std: run longer, or check noise_std"
-    else:
+    elif said["noise_raised"] != 1:  # which makes them cautious, and is said with χ²
         yield f"{text}too cautious: errors are {scale:.2f} times the std: check noise_std, which may be too large"
 
 
