@@ -155,3 +155,9 @@ def test_without_a_std_there_are_no_scores():
     found = scores(np.ones((3, 1)), np.ones((3, 1)), np.full((3, 1), np.nan))
     values = [value for name, value in found.items() if not name.endswith("_error")]
     assert np.isnan(values).all()
+
+
+def test_z_std_is_about_the_mean_of_the_scores():
+    found = scores(np.array([[1.0], [3.0]]), np.zeros((2, 1)), np.ones((2, 1)))
+    assert found["z_mean"] == 2
+    assert found["z_std"] == 1
