@@ -4,19 +4,20 @@ import inspect
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import fields, is_dataclass, replace
-from functools import reduce
+from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from bdip import chain, fleet, memory, moments, networks, samplers
+from bdip import chain, fleet, memory, networks, samplers
 from bdip._version import __version__
+from bdip.answer import assemble, described
 from bdip.cache import kept_programs, without_collection
-from bdip.chain import Outcome, Plan, Progress, Run
+from bdip.chain import Plan, Progress, Run
+from bdip.holdout import hide
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
@@ -43,6 +44,8 @@ class _Job(NamedTuple):
     chains: int
     places: list[jax.Device]
     seed: int
+    holdout: float | None
+    measured: NDArray[np.float32] | None  # at the pixels held out (H, W, C), NaN elsewhere
 
 
 class _Started(NamedTuple):
@@ -73,6 +76,7 @@ def sample(
     temperature: float | None = None,
     weight_precision: float | None = None,
     memory_limit: float | None = None,
+    holdout: float | None = None,
     chains: int = 1,
     seed: int = 0,
     devices: int | Sequence[jax.Device] | None = None,
@@ -100,6 +104,8 @@ def sample(
             `memory_limit` beside it replace its own.
         step_size: ε, a number or a schedule such as `bdip.samplers.Polynomial(a, b, gamma)`.
         temperature: T; 1 is the posterior, 0 is descent.
+        holdout: share of the observed pixels, such as 0.02, that the sampler is not shown; the answer is
+            then checked on what was measured there. σ and the data range are still those of all.
         chains: independent chains, each with its own weights and latent, averaged together.
         seed: the same seed gives the same answer on the same machine.
         devices: where the chains run, side by side, one a device: how many of JAX's local devices,
@@ -134,15 +140,15 @@ def sample(
         image, mask, missing=missing, operator=operator, noise_std=noise_std, data_range=data_range,
         channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
         steps=steps, warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
-        weight_precision=weight_precision, memory_limit=memory_limit, chains=chains, seed=seed,
-        devices=devices,
+        weight_precision=weight_precision, memory_limit=memory_limit, holdout=holdout, chains=chains,
+        seed=seed, devices=devices,
     )  # fmt: skip
     bar = ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)
     with fleet.home(job.places), closing(bar):
         runs = _start(job).runs
         complete = _drive(runs, job.settings.block, bar, callback, time_limit)
         with kept_programs():
-            return _posterior(runs, job.units, _record(job), complete)
+            return assemble(runs, job.units, _record(job), complete, job.measured)
 
 
 def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Estimate:
@@ -186,7 +192,7 @@ def _speed(run: Run) -> float:
 def _prepare(
     image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator,
     sampler: str | Sampler, settings: Settings | None, step_size: float | samplers.Schedule | None,
-    temperature: float | None, chains: int, seed: int,
+    temperature: float | None, holdout: float | None, chains: int, seed: int,
     devices: int | Sequence[jax.Device] | None, **options: Any,
 ) -> _Job:  # fmt: skip
     """The names as objects and the arrays as a problem; TooLargeError where that is hopeless."""
@@ -205,10 +211,14 @@ def _prepare(
     _refuse_beyond_all_bounds(image, options["channel_axis"], network, chosen.memory_limit)
     with fleet.home(places), kept_programs():
         problem, units = pose(image, mask, weight_precision=resolved.weight_precision, **options)
+        measured = None
+        if holdout is not None:
+            problem, measured = hide(problem, holdout, jax.random.key(seed))
         sampler = _sampler(sampler, problem, resolved.warmup, step_size, temperature)
     plan, stored = _plan(resolved, problem, chains)
     return _Job(
-        problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed
+        problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed,
+        holdout, measured,
     )  # fmt: skip
 
 
@@ -337,64 +347,17 @@ def _record(job: _Job) -> dict[str, Any]:
     """Everything that defines the run, in JSON types."""
     versions = {"bdip": __version__, "jax": jax.__version__, "numpy": np.__version__}
     return {
-        **{name: _described(value) for name, value in job.resolved._asdict().items()},
-        "sampler": _described(job.sampler),
-        "generator": _described(job.network),
+        **{name: described(value) for name, value in job.resolved._asdict().items()},
+        "sampler": described(job.sampler),
+        "generator": described(job.network),
         "seed": int(job.seed),
+        "holdout": described(job.holdout),
         "noise_std": job.units.noise_std,
         "data_range": [job.units.low, job.units.high],
         "channel_axis": job.units.channel_axis,
         "dtype": job.units.dtype,
         "observed": job.units.observed,
+        "observed_values": int(job.problem.observed_count),
         "versions": versions | {"python": platform.python_version()},
         "device": job.places[0].device_kind,
-    }
-
-
-def _described(thing: Any) -> Any:
-    """In JSON types: numbers, strings and lists as they are, the rest its class's name and fields."""
-    if thing is None or isinstance(thing, bool | int | float | str):
-        return thing
-    if isinstance(thing, list | tuple):
-        return [_described(item) for item in thing]
-    if hasattr(thing, "dtype"):
-        return np.asarray(thing).tolist()
-    names = [field.name for field in fields(thing)] if is_dataclass(thing) else []
-    return {"name": type(thing).__name__} | {n: _described(getattr(thing, n)) for n in names}
-
-
-def _posterior(runs: list[Run], units: Units, record: dict[str, Any], complete: bool) -> Posterior:
-    """One answer from the chains that kept something, or else from those that took a step."""
-    outcomes = [outcome for run in runs if run.done for outcome in run.outcomes()]
-    outcomes = [each for each in outcomes if each.done > runs[0].plan.warmup] or outcomes
-    merged = reduce(moments.merge, (each.kept.moments for each in outcomes))
-    mean, std = merged.mean, np.full(merged.mean.shape, np.nan)
-    if float(merged.weight) == 0:  # stopped in the warm-up: the last image is the best there is
-        mean = outcomes[0].kept.image
-    elif runs[0].sampler.uncertain:  # a descent has no spread to speak of
-        std = np.sqrt(moments.variance(merged))
-    stored = min(each.draws_kept for each in outcomes)
-    draws = np.stack([np.asarray(each.kept.draws[:stored]) for each in outcomes])
-    return Posterior(
-        mean=units.image(mean),
-        std=units.spread(std),
-        draws=units.image(draws),
-        trace=_traces(outcomes),
-        settings=record,
-        complete=complete,
-        reported=units.reported,
-    )
-
-
-def _traces(outcomes: list[Outcome]) -> dict[str, np.ndarray]:
-    """Name to (chains, steps); a chain that was stopped early ends in NaN."""
-    longest = max(each.done for each in outcomes)
-    traces = [each.trace for each in outcomes]
-
-    def padded(column: np.ndarray) -> np.ndarray:
-        return np.pad(column, (0, longest - len(column)), constant_values=np.nan)
-
-    return {
-        name: np.stack([padded(getattr(trace, name)) for trace in traces])
-        for name in chain.Trace._fields
     }

@@ -65,7 +65,9 @@ def restore(options: argparse.Namespace) -> int:
     if options.estimate:
         return _estimate(image, mask, options)
 
-    posterior = bdip.sample(image, mask, sampler=options.sampler, **_sampling(options))
+    posterior = bdip.sample(
+        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
+    )
     save_image(output, posterior.mean, image.dtype)
     written = [str(output)]
     if np.isfinite(posterior.std).any():
@@ -84,7 +86,9 @@ def _estimate(
     image: NDArray[Any], mask: NDArray[np.bool_] | None, options: argparse.Namespace
 ) -> int:
     """Print what restoring would take."""
-    found = bdip.estimate(image, mask, sampler=options.sampler, **_sampling(options))
+    found = bdip.estimate(
+        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
+    )
     print(found)
     return DONE if found.fits else USAGE_ERROR
 
@@ -239,6 +243,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--estimate", action="store_true",
         help="print what memory and time it would take, and write nothing",
+    )  # fmt: skip
+    one.add_argument(
+        "--holdout", metavar="SHARE", type=float,
+        help="hide this share of the known pixels, such as 0.02, and check the answer on them",
     )  # fmt: skip
     _add_sampling(one)
     one.set_defaults(run=restore)

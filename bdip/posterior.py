@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.diagnostics import chi2_drift
+from bdip.diagnostics import Mixing, chi2_blocks, chi2_drift, mixing_maps, scores, verdict
 from bdip.files import write_whole
 
 FORMAT = 1  # of saved files
@@ -32,6 +33,8 @@ class Posterior:
     settings: everything that defines the run, in JSON types: sampler, generator, steps, warm-up,
         σ, λ, seed, versions, device.
     complete: False where the run was interrupted, and the answer is what there was.
+    holdout: what was measured at the pixels held out from the sampler, in the mean's shape; NaN at
+        all others. None where none were.
     """
 
     mean: NDArray[np.float32]
@@ -41,29 +44,112 @@ class Posterior:
     settings: dict[str, Any]
     complete: bool = True
     reported: tuple[str, ...] = field(default=())
+    holdout: NDArray[np.float32] | None = None
 
     @property
     def warmup(self) -> int:
         """Steps before the first kept one."""
         return int(self.settings["warmup"])
 
+    @cached_property
+    def mixing(self) -> Mixing:
+        """Maps of R̂, effective sample size and Monte Carlo error of the stored draws, by every formula.
+
+        In the image's axes, without those of chains and draws. NaN with fewer than 4 draws a chain.
+        Worked out when first asked for, in a second or so for 100 draws of 256 × 256 pixels.
+        """
+        return mixing_maps(self.draws)
+
+    @property
+    def rhat(self) -> NDArray[np.float32]:
+        """R̂ of each pixel: the chains, and their halves, agree where it is near 1 (see `Mixing`)."""
+        return self.mixing.rhat
+
+    @property
+    def ess(self) -> NDArray[np.float32]:
+        """How many independent draws the stored ones of each pixel are worth (bulk, see `Mixing`)."""
+        return self.mixing.ess_bulk
+
+    @property
+    def mcse(self) -> NDArray[np.float32]:
+        """Monte Carlo standard error of the mean of the stored draws, in the image's units.
+
+        `mean` is over all kept steps, of which the draws are a part: its own error is hardly larger.
+        """
+        return self.mixing.mcse
+
     @property
     def diagnostics(self) -> dict[str, float]:
-        """χ² of the kept draws, over all and in the two halves of the kept steps.
+        """Figures by which to judge the answer; NaN where there is none.
 
-        `chi2` should be 1: lower is fitting noise, higher is too hot, too large a step, or not yet
-        converged. `chi2_first` and `chi2_second` should agree. NaN where nothing was kept.
+        `chi2`: χ² of the kept steps, with `chi2_error`. It should be 1: lower is fitting noise, higher
+            is too hot, too large a step, or not yet converged. `chi2_first` and `chi2_second`, of its two
+            halves, should agree, and so should `chi2_block_1` to `_4`, with errors; `chi2_fall` is
+            from the first to the last of these.
+        `rhat_median`, `rhat_95` (95th percentile), `ess_median`, and `mcse_ratio`, the root of
+            mean MCSE² over mean std²: see `Mixing`.
+        `holdout_…`, only where pixels were held out: `holdout_pixels`, and the scores of
+            `bdip.diagnostics.scores` for the measured values there under N(mean, std² + σ²).
         """
+        return {**self._chi2(), **self.mixing.numbers(self.std), **self._held_out()}
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """What the diagnostics come to: one sentence a finding."""
+        settings = self.settings
+        return verdict(
+            {
+                **self.diagnostics,
+                "complete": self.complete,
+                "uncertain": bool(np.isfinite(self.std).any()),
+                "noise_raised": any("raised" in note for note in self._notes_on("noise std")),
+                "chains": len(self.trace["chi2"]),
+                # Files of bdip 0.1 do not have the number itself.
+                "observed_values": settings.get(
+                    "observed_values", settings["observed"] * self.mean.size
+                ),
+            }
+        )
+
+    def _chi2(self) -> dict[str, float]:
+        """What `diagnostics` says of χ²."""
         kept = self.trace["chi2"][:, self.warmup :]
-        if kept.shape[1] < 2:
-            return {"chi2": np.nan, "chi2_first": np.nan, "chi2_second": np.nan}
+        told = kept.shape[1] >= 2
+        blocks = chi2_blocks(kept)
         # A chain that was stopped early ends in NaN.
-        first, second = chi2_drift(np.nanmean(kept, axis=0))
-        return {"chi2": float(np.nanmean(kept)), "chi2_first": first, "chi2_second": second}
+        first, second = chi2_drift(np.nanmean(kept, axis=0)) if told else (np.nan, np.nan)
+        found = {"chi2": float(np.nanmean(kept)) if told else np.nan, "chi2_error": blocks.error}
+        found |= {"chi2_first": first, "chi2_second": second}
+        for number, (mean, error) in enumerate(zip(*blocks, strict=True), 1):
+            found |= {
+                f"chi2_block_{number}": float(mean),
+                f"chi2_block_{number}_error": float(error),
+            }
+        return found | {"chi2_fall": blocks.fall, "chi2_fall_error": blocks.fall_error}
+
+    def _held_out(self) -> dict[str, float]:
+        """What `diagnostics` says of the pixels held out."""
+        if self.holdout is None:
+            return {}
+        measured, mean, std = (self._pixels(each) for each in (self.holdout, self.mean, self.std))
+        hidden = np.isfinite(measured).all(axis=1)
+        predictive = np.hypot(std[hidden], self.settings["noise_std"])
+        found = scores(measured[hidden], mean[hidden], predictive)
+        numbers = {f"holdout_{name}": value for name, value in found.items()}
+        return {"holdout_pixels": int(hidden.sum()), **numbers}
+
+    def _pixels(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The pixels (n, C) of an image in the input's axes."""
+        axis = self.settings["channel_axis"]
+        return (
+            image.reshape(-1, 1)
+            if axis is None
+            else np.moveaxis(image, axis, -1).reshape(-1, image.shape[axis])
+        )
 
     def summary(self) -> str:
         """The run in a few lines of text."""
-        settings, chi2 = self.settings, self.diagnostics
+        settings, found = self.settings, self.diagnostics
         chains, steps = self.trace["chi2"].shape
         low, high = settings["data_range"]
         lines = [
@@ -74,10 +160,10 @@ class Posterior:
             f"{100 * settings['observed']:.1f} % of pixels observed",
             f"noise std {settings['noise_std']:.4g}" + self._source_of("noise std"),
         ]
-        if np.isfinite(chi2["chi2"]):
+        if np.isfinite(found["chi2"]):
             lines.append(
-                f"χ²        {chi2['chi2']:.3f} of the kept draws (1 is right); "
-                f"{chi2['chi2_first']:.3f} then {chi2['chi2_second']:.3f} in their two halves"
+                f"χ²        {found['chi2']:.3f} of the kept draws (1 is right); "
+                f"{found['chi2_first']:.3f} then {found['chi2_second']:.3f} in their two halves"
             )
         else:
             lines.append(
@@ -91,12 +177,28 @@ class Posterior:
             )
         else:
             lines.append("std       none: this run gives no uncertainty")
+        if np.isfinite(found["ess_median"]):
+            lines.append(
+                f"mixing    R-hat {found['rhat_median']:.2f}, 95th percentile {found['rhat_95']:.2f}; "
+                f"{found['ess_median']:.0f} effective draws; "
+                f"Monte Carlo error {100 * found['mcse_ratio']:.0f} % of std"
+            )
+        if "holdout_pixels" in found:
+            lines.append(
+                f"held out  {found['holdout_pixels']} pixels: 90 % intervals cover "
+                f"{100 * found['holdout_coverage_90']:.1f} ± {100 * found['holdout_coverage_90_error']:.1f} %; "
+                f"z {found['holdout_z_mean']:.2f} ± {found['holdout_z_std']:.2f}; CRPS {found['holdout_crps']:.4g}"
+            )
+        lines.append("verdict   " + "\n          ".join(self.verdict))
         if not self.complete:
             lines.append(f"INCOMPLETE: stopped after {steps} of {settings['steps']} steps")
         return "\n".join(lines)
 
     def _source_of(self, name: str) -> str:
-        return " (estimated)" if any(note.startswith(name) for note in self.reported) else ""
+        return " (estimated)" if self._notes_on(name) else ""
+
+    def _notes_on(self, name: str) -> list[str]:
+        return [note for note in self.reported if note.startswith(name)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file, which appears whole or not at all. No pickle."""
@@ -106,6 +208,8 @@ class Posterior:
         }  # fmt: skip
         arrays = {f"trace.{name}": values for name, values in self.trace.items()}
         arrays |= {"mean": self.mean, "std": self.std, "draws": self.draws}
+        if self.holdout is not None:
+            arrays["holdout"] = self.holdout
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         content = BytesIO()
         np.savez(content, header=text, **arrays)  # type: ignore[arg-type]
@@ -127,6 +231,7 @@ class Posterior:
                     f"{path} has format {header['format']}, this bdip reads {FORMAT}: use the "
                     "version of bdip that wrote it."
                 )
+            holdout = arrays.pop("holdout", None)
             mean, std, draws = (arrays.pop(name) for name in ("mean", "std", "draws"))
         except FileNotFoundError:
             raise
@@ -138,4 +243,5 @@ class Posterior:
             ) from error
         trace = {name.removeprefix("trace."): values for name, values in arrays.items()}
         reported = tuple(header["reported"])
-        return Posterior(mean, std, draws, trace, header["settings"], header["complete"], reported)
+        settings, complete = header["settings"], header["complete"]
+        return Posterior(mean, std, draws, trace, settings, complete, reported, holdout)

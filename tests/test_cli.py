@@ -38,6 +38,11 @@ def test_restore_writes_the_image_its_uncertainty_and_the_posterior(folder):
     assert posterior.settings["noise_std"] == pytest.approx(20)
 
 
+def test_restore_checks_the_answer_on_pixels_held_out(folder, capsys):
+    assert main(["restore", "photo.png", "-o", "out.png", "--holdout", "0.25", *TINY[:-1]]) == 0
+    assert "held out  64 pixels: 90 % intervals cover" in capsys.readouterr().out
+
+
 def test_known_and_missing_are_complements(folder):
     known = imageio.imread("known.png")
     imageio.imwrite("missing.png", 255 - known)
@@ -90,6 +95,7 @@ WRONG = {
     "an unknown sampler": (["photo.png", "--sampler", "sgdl"], "psgld"),
     "an unknown generator": (["photo.png", "--generator", "glass"], "hourglass"),
     "no scales": (["photo.png", "--scales", "0"], "scales"),
+    "nothing held out": (["photo.png", "--holdout", "0"], "holdout is 0"),
     "no steps": (["photo.png", "--steps", "0"], "steps is 0"),
     "channels of another generator": (["photo.png", "--generator", "unet", "--channels", "4"], "hourglass"),
 }  # fmt: skip

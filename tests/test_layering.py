@@ -37,8 +37,10 @@ MAY_IMPORT = {
     "memory": f"{HELPERS} networks.base",
     "fleet": f"{HELPERS} chain networks.base samplers.base problem settings",
     "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
+    "holdout": f"{HELPERS} operators problem settings",
     "posterior": f"{HELPERS} chain moments diagnostics problem",
-    "api": f"{HELPERS} {ENGINE} posterior progress cache memory",
+    "answer": f"{HELPERS} chain moments posterior problem",
+    "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",

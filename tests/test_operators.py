@@ -91,3 +91,11 @@ def test_a_mask_has_one_weight_a_pixel_or_one_a_value():
 def test_a_factor_that_is_no_positive_integer_is_refused(factor):
     with pytest.raises(ValueError, match="expected an integer of at least 1"):
         Downsample(factor)
+
+
+@every_operator
+def test_a_diagonal_operator_multiplies_each_value_by_its_own_weight(operator):
+    shape = operator.image_shape(DATA)
+    weights, image = operator(jnp.ones(shape)), normal(0, shape)
+    same = shape == DATA and bool(jnp.array_equal(operator(image), weights * image))
+    assert operator.diagonal is same

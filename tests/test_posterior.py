@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from bdip.diagnostics import mixing_maps
 from bdip.posterior import Posterior, PosteriorFileError
 
 SETTINGS = {
@@ -52,7 +53,9 @@ def test_a_chain_that_was_stopped_early_counts_as_far_as_it_came():
 
 def test_there_is_no_chi2_where_nothing_was_kept():
     found = made([[9, 9]], complete=False)
-    assert all(np.isnan(value) for value in found.diagnostics.values())
+    values = [value for name, value in found.diagnostics.items() if name.startswith("chi2")]
+    assert np.isnan(values).all()
+    assert "nothing was kept after the warm-up" in found.summary()
     assert "INCOMPLETE: stopped after 2 of 8 steps" in found.summary()
 
 
@@ -65,6 +68,69 @@ def test_the_summary_tells_what_was_run_and_what_came_out():
     ):  # fmt: skip
         assert part in text
     assert "INCOMPLETE" not in text
+
+
+def test_chi2_is_told_in_four_blocks_with_the_error_of_their_mean():
+    # Kept, over the last 12 of 13 steps: 1 … 1, 2 … 2, 3 … 3, 4 … 4, a straight line but for its steps.
+    chi2 = [[9, 9, 9, 7, *np.repeat([1, 2, 3, 4], 3)]]
+    found = made(chi2, draws=np.zeros((1, 0, 4, 6, 3), np.float32)).diagnostics
+    assert [found[f"chi2_block_{number}"] for number in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert found["chi2_fall"] == -3
+    assert found["chi2_error"] == pytest.approx(found["chi2_block_1_error"] / 2)
+    assert found["chi2_fall_error"] == pytest.approx(found["chi2_block_1_error"] * np.sqrt(2))
+
+
+def test_the_maps_of_mixing_are_those_of_the_draws_in_the_images_axes():
+    posterior = made()
+    expected = mixing_maps(posterior.draws)
+    for found, map_ in (
+        (posterior.rhat, expected.rhat), (posterior.ess, expected.ess_bulk), (posterior.mcse, expected.mcse),
+    ):  # fmt: skip
+        assert found.shape == posterior.mean.shape
+        np.testing.assert_array_equal(found, map_)
+    assert posterior.mixing is posterior.mixing  # worked out once
+    found = posterior.diagnostics
+    assert found["rhat_median"] == pytest.approx(np.percentile(expected.rhat, 50), rel=0.02)
+    ratio = np.sqrt(np.mean(expected.mcse**2) / np.mean(posterior.std**2))
+    assert found["mcse_ratio"] == pytest.approx(ratio, rel=1e-5)
+
+
+@pytest.mark.parametrize("draws", [0, 3])
+def test_with_fewer_than_four_draws_nothing_is_said_of_mixing(draws):
+    posterior = made(draws=np.zeros((2, draws, 4, 6, 3), np.float32))
+    assert np.isnan(posterior.rhat).all()
+    assert posterior.ess.shape == (4, 6, 3)
+    assert np.isnan([posterior.diagnostics[name] for name in ("rhat_95", "mcse_ratio")]).all()
+    assert "whether the chains have mixed is not known" in posterior.summary()
+    assert "mixing    " not in posterior.summary()
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("noise std: 5, estimated (1.3, raised to 5/255 of the data range)", True),
+        ("noise std: 12.5, estimated", False),
+    ],
+)
+def test_a_noise_that_was_raised_explains_a_small_chi2(note, said):
+    text = made(np.full((1, 40), 0.3), reported=(note,)).summary()
+    assert ("σ was assumed larger than the noise found" in text) is said
+
+
+def test_held_out_pixels_are_judged_by_the_spread_of_answer_and_noise_together():
+    settings = {**SETTINGS, "noise_std": 4.0, "channel_axis": 0}
+    mean, holdout = np.zeros((3, 4, 6), np.float32), np.full((3, 4, 6), np.nan, np.float32)
+    holdout[:, 1, 2] = holdout[:, 3, 5] = np.array([5.0, -10.0, 0.0])
+    posterior = made(
+        mean=mean, std=mean + 3, holdout=holdout, settings=settings, draws=np.zeros((1, 0, 3, 4, 6))
+    )
+    found = posterior.diagnostics
+    # √(3² + 4²) = 5: z is 1, −2, 0 in each of the two pixels.
+    assert found["holdout_pixels"] == 2
+    assert found["holdout_z_mean"] == pytest.approx(-1 / 3)
+    assert found["holdout_coverage_50"] == pytest.approx(1 / 3)
+    assert found["holdout_coverage_90"] == pytest.approx(2 / 3)
+    assert found["holdout_nll"] == pytest.approx(5 / 6 + np.log(5 * np.sqrt(2 * np.pi)))
 
 
 def test_a_given_noise_is_not_called_estimated():
@@ -99,6 +165,16 @@ def test_a_file_gives_back_the_whole_answer(tmp_path, name, complete):
     assert loaded.reported == saved.reported
     assert loaded.complete is complete
     assert loaded.summary() == saved.summary()
+
+
+def test_a_file_of_before_held_out_pixels_opens_and_says_the_same(tmp_path):
+    saved = made()
+    saved.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as archive:
+        assert "holdout" not in archive.files  # the file is as it was then
+    loaded = Posterior.load(tmp_path / "a.npz")
+    assert loaded.holdout is None
+    assert loaded.verdict == saved.verdict
 
 
 def test_saving_replaces_an_older_file(tmp_path):

@@ -13,8 +13,13 @@ class Operator:
     """A map A from the unknown image (H W C) to the data (h w C): pure, differentiable, a pytree.
 
     Subclasses give `__call__` and `image_shape`; `@` composes as matrices do:
-    `(first @ second)(image) == first(second(image))`.
+    `(first @ second)(image) == first(second(image))`. `diagonal` says that A multiplies each value of
+    the image by a weight of its own, which leaves the grid alone.
     """
+
+    @property
+    def diagonal(self) -> bool:
+        return False
 
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
         raise NotImplementedError
@@ -33,6 +38,10 @@ class Composed(Operator):
 
     outer: Any
     inner: Any
+
+    @property
+    def diagonal(self) -> bool:
+        return bool(self.outer.diagonal and self.inner.diagonal)
 
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
         return self.outer(self.inner(image))

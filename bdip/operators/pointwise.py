@@ -10,6 +10,10 @@ from bdip.trees import frozen_pytree
 class Identity(Operator):
     """A = I: denoising and inpainting."""
 
+    @property
+    def diagonal(self) -> bool:
+        return True
+
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
         return image
 
@@ -26,6 +30,10 @@ class Mask(Operator):
     """
 
     weights: Float[Array, "H W C"]
+
+    @property
+    def diagonal(self) -> bool:
+        return True
 
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
         return self.weights * image

@@ -1,0 +1,71 @@
+"""What the chains left, as one answer; and the record of a run, in JSON types."""
+
+from dataclasses import fields, is_dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdip import moments
+from bdip.chain import Outcome, Run, Trace
+from bdip.posterior import Posterior
+from bdip.problem import Units
+
+
+def assemble(
+    runs: list[Run],
+    units: Units,
+    record: dict[str, Any],
+    complete: bool,
+    measured: NDArray[np.float32] | None,
+) -> Posterior:
+    """One answer from the chains that kept something, or else from those that took a step.
+
+    `measured` is what `holdout.hide` returned, or None; `record` becomes the answer's `settings`.
+    """
+    outcomes = [outcome for run in runs if run.done for outcome in run.outcomes()]
+    outcomes = [each for each in outcomes if each.done > runs[0].plan.warmup] or outcomes
+    merged = reduce(moments.merge, (each.kept.moments for each in outcomes))
+    mean, std = merged.mean, np.full(merged.mean.shape, np.nan)
+    if float(merged.weight) == 0:  # stopped in the warm-up: the last image is the best there is
+        mean = outcomes[0].kept.image
+    elif runs[0].sampler.uncertain:  # a descent has no spread to speak of
+        std = np.sqrt(moments.variance(merged))
+    stored = min(each.draws_kept for each in outcomes)
+    draws = np.stack([np.asarray(each.kept.draws[:stored]) for each in outcomes])
+    return Posterior(
+        mean=units.image(mean),
+        std=units.spread(std),
+        draws=units.image(draws),
+        trace=_traces(outcomes),
+        settings=record,
+        complete=complete,
+        reported=units.reported,
+        holdout=None if measured is None else units.image(measured),
+    )
+
+
+def _traces(outcomes: list[Outcome]) -> dict[str, NDArray[np.float32]]:
+    """Name to (chains, steps); a chain that was stopped early ends in NaN."""
+    longest = max(each.done for each in outcomes)
+    traces = [each.trace for each in outcomes]
+
+    def padded(column: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.pad(column, (0, longest - len(column)), constant_values=np.nan)
+
+    return {
+        name: np.stack([padded(getattr(trace, name)) for trace in traces]) for name in Trace._fields
+    }
+
+
+def described(thing: Any) -> Any:
+    """In JSON types: numbers, strings and lists as they are, the rest its class's name and fields."""
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, list | tuple):
+        return [described(item) for item in thing]
+    if hasattr(thing, "dtype"):
+        return np.asarray(thing).tolist()
+    names = [field.name for field in fields(thing)] if is_dataclass(thing) else []
+    return {"name": type(thing).__name__} | {n: described(getattr(thing, n)) for n in names}
