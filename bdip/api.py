@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
 from functools import reduce
 from time import monotonic, perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +17,8 @@ from bdip import chain, fleet, memory, moments, networks, samplers
 from bdip._version import __version__
 from bdip.cache import kept_programs, without_collection
 from bdip.chain import Outcome, Plan, Progress, Run
+from bdip.given_noise import SAMPLED
+from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
@@ -60,7 +62,8 @@ def sample(
     *,
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
-    noise_std: float | None = None,
+    noise_std: ArrayLike | Literal["sample"] | None = None,
+    noise: PoissonGaussian | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     generator: str | Generator = "hourglass",
@@ -90,7 +93,10 @@ def sample(
         mask: (H, W), True where a pixel is *observed*.
         missing: (H, W), True where a pixel is *not* observed; the complement of `mask`.
         operator: forward operator A from the clean image to `image`; the identity by default.
-        noise_std: σ of the noise, in the image's units; estimated and reported by default.
+        noise_std: σ of the noise, in the image's units: one number, or an array with one a pixel or
+            one a value; estimated and reported by default. "sample" draws it with the weights,
+            from a prior worth one pixel at the estimate (`bdip.likelihood.UnknownGaussian`).
+        noise: another law of the noise, such as `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)`.
         data_range: (low, high) of the clean image; by default the dtype's for integers and the
             observed extremes, reported, for floats.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
@@ -131,8 +137,8 @@ def sample(
     """
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
     job = _prepare(
-        image, mask, missing=missing, operator=operator, noise_std=noise_std, data_range=data_range,
-        channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
+        image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
+        data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
         steps=steps, warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
         weight_precision=weight_precision, memory_limit=memory_limit, chains=chains, seed=seed,
         devices=devices,
@@ -253,7 +259,7 @@ def _refuse_beyond_all_bounds(
 
 def _answer_bytes(kept: chain.Kept, steps: int) -> int:
     """Of a chain's part of a Posterior: the draws once more, with two copies on the way; the trace."""
-    return 3 * memory.size(kept.draws) + 4 * len(chain.Trace._fields) * steps
+    return 3 * memory.size(kept.draws) + 4 * len(chain.Trace._fields) * steps  # at most
 
 
 def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]:
@@ -272,9 +278,11 @@ def _sampler(
     temperature: float | None,
 ) -> Sampler:
     """The sampler object, with the user's numbers in it."""
+    exact = _kind(given, samplers.REGISTRY, "sampler").exact
+    expected = "a number, unless the sampler is exact, such as psgld: descent would fit all noise"
+    require(exact or not problem.noise.sampled, "noise_std", SAMPLED, expected)
     if isinstance(given, str):
-        information = float(problem.observed_count / problem.noise_std**2)
-        given = samplers.REGISTRY[given].default(information)
+        given = samplers.REGISTRY[given].default(float(problem.information))
     changes: dict[str, Any] = {"warmup": warmup}
     if step_size is not None:
         if not callable(step_size):
@@ -342,6 +350,7 @@ def _record(job: _Job) -> dict[str, Any]:
         "generator": _described(job.network),
         "seed": int(job.seed),
         "noise_std": job.units.noise_std,
+        "noise": job.units.noise,
         "data_range": [job.units.low, job.units.high],
         "channel_axis": job.units.channel_axis,
         "dtype": job.units.dtype,
@@ -379,22 +388,26 @@ def _posterior(runs: list[Run], units: Units, record: dict[str, Any], complete: 
         mean=units.image(mean),
         std=units.spread(std),
         draws=units.image(draws),
-        trace=_traces(outcomes),
+        trace=_traces(outcomes, units),
         settings=record,
         complete=complete,
         reported=units.reported,
     )
 
 
-def _traces(outcomes: list[Outcome]) -> dict[str, np.ndarray]:
-    """Name to (chains, steps); a chain that was stopped early ends in NaN."""
+def _traces(outcomes: list[Outcome], units: Units) -> dict[str, np.ndarray]:
+    """Name to (chains, steps), σ in the image's units; a chain that was stopped early ends in NaN."""
     longest = max(each.done for each in outcomes)
     traces = [each.trace for each in outcomes]
 
     def padded(column: np.ndarray) -> np.ndarray:
         return np.pad(column, (0, longest - len(column)), constant_values=np.nan)
 
-    return {
+    found = {
         name: np.stack([padded(getattr(trace, name)) for trace in traces])
-        for name in chain.Trace._fields
+        for name, column in traces[0]._asdict().items()
+        if column is not None
     }
+    if "noise_std" in found:
+        found["noise_std"] = found["noise_std"] * np.float32(units.span)
+    return found
