@@ -116,7 +116,9 @@ def _of_photons(
 ) -> Given:
     """Poisson–Gaussian noise; its typical σ is that at the data themselves."""
     if not isinstance(noise, PoissonGaussian):
-        raise ProblemError(f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise).")
+        raise ProblemError(
+            f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise)."
+        )
     offset = scale.low if noise.offset is None else noise.offset
     _require(noise.gain, "gain", "a number above 0", math.nextafter(0, 1))
     _require(noise.read_noise, "read_noise", "a number of at least 0", 0)

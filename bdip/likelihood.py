@@ -95,8 +95,8 @@ class UnknownGaussian:
     drawn from (1), without the scatter √(2/n) of that draw in each step's force. Nothing of σ is
     needed by the next step, and what a kernel remembers of the last one stays valid.
 
-    χ² = S/(nσ²) averaged over (1), which is nS + wS over nS + nws²: about 1 whatever the weights,
-    for σ goes with them. It tells nothing here; compare σ with its estimate.
+    χ² = S/(nσ²) averaged over (1) is (n + w)S / (n(S + ws²)): about 1 whatever the weights, for σ
+    goes with them. It tells nothing here; see whether σ stands still, and compare it with its estimate.
 
     References: Gelman et al., Bayesian Data Analysis (2013), section 3.2; Liu, J. Am. Stat. Assoc.
     89 (1994) 958, on integrating out rather than alternating.
