@@ -18,7 +18,7 @@ from bdip._version import __version__
 from bdip.cache import kept_programs, without_collection
 from bdip.chain import Outcome, Plan, Progress, Run
 from bdip.given_noise import SAMPLED
-from bdip.likelihood import PoissonGaussian
+from bdip.likelihood import Gaussian, Noise, PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
@@ -278,9 +278,7 @@ def _sampler(
     temperature: float | None,
 ) -> Sampler:
     """The sampler object, with the user's numbers in it."""
-    exact = _kind(given, samplers.REGISTRY, "sampler").exact
-    expected = "a number, unless the sampler is exact, such as psgld: descent would fit all noise"
-    require(exact or not problem.noise.sampled, "noise_std", SAMPLED, expected)
+    _require_sampler_for(problem.noise, _kind(given, samplers.REGISTRY, "sampler"))
     if isinstance(given, str):
         given = samplers.REGISTRY[given].default(float(problem.information))
     changes: dict[str, Any] = {"warmup": warmup}
@@ -298,6 +296,16 @@ def _sampler(
             )
         changes["temperature"] = float(temperature)
     return replace(given, **changes)  # type: ignore[type-var]
+
+
+def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:
+    """Raise SettingsError where the sampler cannot do with this law of the noise."""
+    expected = "a number, unless the sampler is exact, such as psgld: descent would fit all noise"
+    require(kind.exact or not noise.sampled, "noise_std", SAMPLED, expected)
+    # Its roll-back compares energies by ratio, which those with a log-determinant do not have.
+    fits = isinstance(noise, Gaussian) or kind is not samplers.GpDip
+    expected = "noise_std, for gp-dip is a recipe for the mean squared error; or use psgld"
+    require(fits, "noise", type(noise).__name__, expected)
 
 
 def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]:

@@ -176,6 +176,7 @@ class PoissonGaussian:
 
     def _variance(self, signal: Data) -> Data:
         least = jnp.maximum(self.read_noise**2, DARK_SHARE * self.gain**2)
-        variance = self.gain * (signal - self.offset) + self.read_noise**2
+        dark = 0.0 if self.offset is None else self.offset  # the low end of the unit range
+        variance = self.gain * (signal - dark) + self.read_noise**2
         # Selected by comparison, so that the gradient in the dark is zero and never lost elsewhere.
         return jnp.where(variance > least, variance, least)

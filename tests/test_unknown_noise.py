@@ -146,6 +146,13 @@ def test_a_descent_cannot_sample_its_noise(sampler):
         run(noise_std="sample", sampler=sampler)
 
 
+def test_the_published_recipe_takes_no_photon_noise_and_descents_do():
+    with pytest.raises(bdip.SettingsError, match="noise is PoissonGaussian: expected noise_std"):
+        run(noise=PHOTONS, sampler="gp-dip")
+    energies = run(noise=PHOTONS, sampler="adam").trace["energy"][0]
+    assert energies[-1] < energies[0]
+
+
 # ---------------------------------------------------------------------------------- maps
 
 
