@@ -1,13 +1,15 @@
 """Noise that nobody gave: σ sampled with the weights against σ known and σ estimated.
 
     python -m benchmarks.unknown_noise                          # three crops, σ = 10, 25, 50 of 255
-    python -m benchmarks.unknown_noise --noise sample --stds 10 --steps 6000 --name noise-longer
+    python -m benchmarks.unknown_noise --noise sample --stds 10 --steps 6000 --name longer
+    python -m benchmarks.unknown_noise --noise sample --stds 10 --cold 0.0003 --name colder
 
 The pictures are grey crops of 96 × 96 pixels (set11 averaged to 128 × 128, rows and columns 16 to
 112); the noise is not clipped; the generator is an hourglass with 48 channels and 4 scales.
 """
 
 import argparse
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import bdip
 from bdip.diagnostics import coverage, psnr
 from bdip.noise import estimate_noise_std
+from bdip.samplers import Cooling, Psgld
 from benchmarks import images, record
 from benchmarks.sampling import GENERATOR
 
@@ -87,19 +90,22 @@ def main() -> None:
     parser.add_argument("--stds", nargs="+", type=float, default=[10, 25, 50])
     parser.add_argument("--noise", nargs="+", default=["known", "sample"])
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--step-size", type=float, help="constant, instead of the default schedule")
+    parser.add_argument("--cold", type=float, help="step size after the warm-up [the default's]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="unknown-noise", help="of the file in results/")
     options = parser.parse_args()
+    default = Psgld.default(1.0).step_size
+    schedule = None
+    if options.cold and isinstance(default, Cooling):
+        schedule = replace(default, cold=options.cold)
     print(HEADER, flush=True)
     rows = []
     for std in options.stds:
         for name in options.pictures:
             for noise in options.noise:
                 row = measure(
-                    name, std, noise, steps=options.steps, seed=options.seed,
-                    step_size=options.step_size,
-                )  # fmt: skip
+                    name, std, noise, steps=options.steps, seed=options.seed, step_size=schedule
+                )
                 rows.append(row)
                 print(line(row), flush=True)
                 path = record.save(options.name, rows)
