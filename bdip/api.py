@@ -138,10 +138,10 @@ def sample(
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
     job = _prepare(
         image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
-        data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
-        steps=steps, warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
-        weight_precision=weight_precision, memory_limit=memory_limit, chains=chains, seed=seed,
-        devices=devices,
+        data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler,
+        settings=settings, steps=steps, warmup=warmup, draws=draws, step_size=step_size,
+        temperature=temperature, weight_precision=weight_precision, memory_limit=memory_limit,
+        chains=chains, seed=seed, devices=devices,
     )  # fmt: skip
     bar = ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)
     with fleet.home(job.places), closing(bar):

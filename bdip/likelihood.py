@@ -89,11 +89,12 @@ class UnknownGaussian:
 
     So a Gibbs sampler's two kernels need not alternate: the weights move on (2) by whatever
     kernel, be it kinetic, preconditioned or with an acceptance test, and leave their marginal law
-    invariant as exactly as that kernel does for any fixed energy; and after each step σ is drawn
+    invariant as exactly as that kernel does for any fixed energy; and at each step σ is drawn
     from (1), which is exact. The pairs (θ_t, σ_t) then have the joint posterior as their law. The gradient of
     (2) is that of S/(2σ̂²) with σ̂² = (b + S/2)/(a + n/2): what alternation would use with a σ
     drawn from (1), without the scatter √(2/n) of that draw in each step's force. Nothing of σ is
-    needed by the next step, and what a kernel remembers of the last one stays valid.
+    needed by the next step, and what a kernel remembers of the last one stays valid. (At another
+    temperature than 1 the weights' marginal law is the tempered one; σ given the weights is not tempered.)
 
     χ² = S/(nσ²) averaged over (1) is (n + w)S / (n(S + ws²)): about 1 whatever the weights, for σ
     goes with them. It tells nothing here; see whether σ stands still, and compare it with its estimate.
