@@ -29,6 +29,10 @@ from bdip.samplers import Sampler
 from bdip.settings import Resolved, Settings, SettingsError, require
 
 TRIED_STEPS = 4  # of which an estimate takes the speed
+# σ (unit range) below which the default step size after the warm-up is smaller in proportion, where
+# σ is sampled: what the step adds to χ² where σ is known, goes into σ where it is not, and more of
+# it. At this σ the default was chosen (docs/decisions/0006, 0013).
+SAMPLED_STEP_FROM = 25 / 255
 
 
 class _Job(NamedTuple):
@@ -280,7 +284,7 @@ def _sampler(
     """The sampler object, with the user's numbers in it."""
     _require_sampler_for(problem.noise, _kind(given, samplers.REGISTRY, "sampler"))
     if isinstance(given, str):
-        given = samplers.REGISTRY[given].default(float(problem.information))
+        given = _default(given, problem)
     changes: dict[str, Any] = {"warmup": warmup}
     if step_size is not None:
         if not callable(step_size):
@@ -296,6 +300,17 @@ def _sampler(
             )
         changes["temperature"] = float(temperature)
     return replace(given, **changes)  # type: ignore[type-var]
+
+
+def _default(name: str, problem: Problem) -> Sampler:
+    """The sampler with the package's numbers, for what the data know."""
+    sampler = samplers.REGISTRY[name].default(float(problem.information))
+    step_size = sampler.step_size
+    if problem.noise.sampled and isinstance(step_size, samplers.Cooling):
+        share = min(1.0, float(problem.noise_std) / SAMPLED_STEP_FROM)
+        colder = replace(step_size, cold=share * step_size.cold)
+        return replace(sampler, step_size=colder)  # type: ignore[type-var]
+    return sampler
 
 
 def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:

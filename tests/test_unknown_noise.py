@@ -10,6 +10,7 @@ from bdip.likelihood import Gaussian, PoissonGaussian, UnknownGaussian
 from bdip.operators import Downsample
 from bdip.potential import energy
 from bdip.problem import ProblemError, pose
+from bdip.samplers import Constant
 from tests.fakes import Bars, CountingPixels, Perceptron, Pixels
 
 RNG = np.random.default_rng(3)
@@ -138,6 +139,19 @@ def test_a_known_sigma_is_what_it_was_and_has_no_trace():
     assert posterior.noise_std == (0.2, 0.0)
     assert "noise_std" not in posterior.trace
     assert posterior.settings["noise"] == {"name": "Gaussian", "std": 0.2}
+
+
+@pytest.mark.parametrize("std", [10.0, 60.0])
+def test_a_sampled_sigma_has_smaller_steps_below_25_grey_levels_and_those_given_otherwise(std):
+    image = 128 + std * RNG.standard_normal((16, 16))
+    posterior = run(image, noise_std="sample", data_range=(0, 255))
+    sizes, share = posterior.trace["step_size"][0], min(1, posterior.settings["noise_std"] / 25)
+    known = run(image, noise_std=std, data_range=(0, 255)).trace["step_size"][0]
+    assert sizes[0] == known[0]
+    assert sizes[-1] == pytest.approx(share * known[-1], rel=1e-5)
+    assert (share < 1) == (std < 25)
+    for given in ({"step_size": 0.002}, {"sampler": bdip.samplers.Psgld(Constant(0.002))}):
+        assert run(noise_std="sample", **given).trace["step_size"][0, -1] == np.float32(0.002)
 
 
 @pytest.mark.parametrize("sampler", ["adam", "sgd", "gp-dip"])
