@@ -3,6 +3,7 @@
 from bdip._version import __version__
 from bdip.api import estimate, sample
 from bdip.chain import DivergedError, Progress
+from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
 from bdip.operators import Downsample, Identity, Mask
@@ -11,7 +12,7 @@ from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
 
 __all__ = [
-    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "Posterior",
-    "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError",
+    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "PoissonGaussian",
+    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError",
     "TooLargeError", "UNet", "__version__", "estimate", "sample",
 ]  # fmt: skip

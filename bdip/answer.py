@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdip import moments
-from bdip.chain import Outcome, Run, Trace
+from bdip.chain import Outcome, Run
 from bdip.posterior import Posterior
 from bdip.problem import Units
 
@@ -38,7 +38,7 @@ def assemble(
         mean=units.image(mean),
         std=units.spread(std),
         draws=units.image(draws),
-        trace=_traces(outcomes),
+        trace=_traces(outcomes, units),
         settings=record,
         complete=complete,
         reported=units.reported,
@@ -46,17 +46,22 @@ def assemble(
     )
 
 
-def _traces(outcomes: list[Outcome]) -> dict[str, NDArray[np.float32]]:
-    """Name to (chains, steps); a chain that was stopped early ends in NaN."""
+def _traces(outcomes: list[Outcome], units: Units) -> dict[str, NDArray[np.float32]]:
+    """Name to (chains, steps), σ in the image's units; a chain that was stopped early ends in NaN."""
     longest = max(each.done for each in outcomes)
     traces = [each.trace for each in outcomes]
 
     def padded(column: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.pad(column, (0, longest - len(column)), constant_values=np.nan)
 
-    return {
-        name: np.stack([padded(getattr(trace, name)) for trace in traces]) for name in Trace._fields
+    found = {
+        name: np.stack([padded(getattr(trace, name)) for trace in traces])
+        for name, column in traces[0]._asdict().items()
+        if column is not None
     }
+    if "noise_std" in found:
+        found["noise_std"] = found["noise_std"] * np.float32(units.span)
+    return found
 
 
 def described(thing: Any) -> Any:

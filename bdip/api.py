@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from time import monotonic, perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -17,7 +17,9 @@ from bdip._version import __version__
 from bdip.answer import assemble, described
 from bdip.cache import kept_programs, without_collection
 from bdip.chain import Plan, Progress, Run
+from bdip.given_noise import SAMPLED
 from bdip.holdout import hide
+from bdip.likelihood import Gaussian, Noise, PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
@@ -28,6 +30,10 @@ from bdip.samplers import Sampler
 from bdip.settings import Resolved, Settings, SettingsError, require
 
 TRIED_STEPS = 4  # of which an estimate takes the speed
+# σ (unit range) below which the default step size after the warm-up is smaller in proportion, where
+# σ is sampled: what the step adds to χ² where σ is known, goes into σ where it is not, and more of
+# it. At this σ the default was chosen (docs/decisions/0006, 0013).
+SAMPLED_STEP_FROM = 25 / 255
 
 
 class _Job(NamedTuple):
@@ -63,7 +69,8 @@ def sample(
     *,
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
-    noise_std: float | None = None,
+    noise_std: ArrayLike | Literal["sample"] | None = None,
+    noise: PoissonGaussian | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     generator: str | Generator = "hourglass",
@@ -94,7 +101,10 @@ def sample(
         mask: (H, W), True where a pixel is *observed*.
         missing: (H, W), True where a pixel is *not* observed; the complement of `mask`.
         operator: forward operator A from the clean image to `image`; the identity by default.
-        noise_std: σ of the noise, in the image's units; estimated and reported by default.
+        noise_std: σ of the noise, in the image's units: one number, or an array with one a pixel or
+            one a value; estimated and reported by default. "sample" draws it with the weights,
+            from a prior worth one pixel at the estimate (`bdip.likelihood.UnknownGaussian`).
+        noise: another law of the noise, such as `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)`.
         data_range: (low, high) of the clean image; by default the dtype's for integers and the
             observed extremes, reported, for floats.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
@@ -137,11 +147,11 @@ def sample(
     """
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
     job = _prepare(
-        image, mask, missing=missing, operator=operator, noise_std=noise_std, data_range=data_range,
-        channel_axis=channel_axis, generator=generator, sampler=sampler, settings=settings,
-        steps=steps, warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
-        weight_precision=weight_precision, memory_limit=memory_limit, holdout=holdout, chains=chains,
-        seed=seed, devices=devices,
+        image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
+        data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler,
+        settings=settings, steps=steps, warmup=warmup, draws=draws, step_size=step_size,
+        temperature=temperature, weight_precision=weight_precision, memory_limit=memory_limit,
+        holdout=holdout, chains=chains, seed=seed, devices=devices,
     )  # fmt: skip
     bar = ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)
     with fleet.home(job.places), closing(bar):
@@ -263,7 +273,7 @@ def _refuse_beyond_all_bounds(
 
 def _answer_bytes(kept: chain.Kept, steps: int) -> int:
     """Of a chain's part of a Posterior: the draws once more, with two copies on the way; the trace."""
-    return 3 * memory.size(kept.draws) + 4 * len(chain.Trace._fields) * steps
+    return 3 * memory.size(kept.draws) + 4 * len(chain.Trace._fields) * steps  # at most
 
 
 def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]:
@@ -282,9 +292,9 @@ def _sampler(
     temperature: float | None,
 ) -> Sampler:
     """The sampler object, with the user's numbers in it."""
+    _require_sampler_for(problem.noise, _kind(given, samplers.REGISTRY, "sampler"))
     if isinstance(given, str):
-        information = float(problem.observed_count / problem.noise_std**2)
-        given = samplers.REGISTRY[given].default(information)
+        given = _default(given, problem)
     changes: dict[str, Any] = {"warmup": warmup}
     if step_size is not None:
         if not callable(step_size):
@@ -300,6 +310,27 @@ def _sampler(
             )
         changes["temperature"] = float(temperature)
     return replace(given, **changes)  # type: ignore[type-var]
+
+
+def _default(name: str, problem: Problem) -> Sampler:
+    """The sampler with the package's numbers, for what the data know."""
+    sampler = samplers.REGISTRY[name].default(float(problem.information))
+    step_size = sampler.step_size
+    if problem.noise.sampled and isinstance(step_size, samplers.Cooling):
+        share = min(1.0, float(problem.noise_std) / SAMPLED_STEP_FROM)
+        colder = replace(step_size, cold=share * step_size.cold)
+        return replace(sampler, step_size=colder)  # type: ignore[type-var]
+    return sampler
+
+
+def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:
+    """Raise SettingsError where the sampler cannot do with this law of the noise."""
+    expected = "a number, unless the sampler is exact, such as psgld: descent would fit all noise"
+    require(kind.exact or not noise.sampled, "noise_std", SAMPLED, expected)
+    # Its roll-back compares energies by ratio, which those with a log-determinant do not have.
+    fits = isinstance(noise, Gaussian) or kind is not samplers.GpDip
+    expected = "noise_std, for gp-dip is a recipe for the mean squared error; or use psgld"
+    require(fits, "noise", type(noise).__name__, expected)
 
 
 def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]:
@@ -353,6 +384,7 @@ def _record(job: _Job) -> dict[str, Any]:
         "seed": int(job.seed),
         "holdout": described(job.holdout),
         "noise_std": job.units.noise_std,
+        "noise": job.units.noise,
         "data_range": [job.units.low, job.units.high],
         "channel_axis": job.units.channel_axis,
         "dtype": job.units.dtype,

@@ -7,7 +7,7 @@ the randomness of step t is `fold_in(key, t)`.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,15 +20,20 @@ from jaxtyping import Array, Float
 
 from bdip import moments as running
 from bdip.compiling import jit
+from bdip.likelihood import UnknownGaussian
 from bdip.moments import Moments
 from bdip.networks.base import Generator
-from bdip.potential import energy
+from bdip.potential import Terms, energy
 from bdip.problem import Problem
 from bdip.samplers.base import Sampler
 from bdip.types import Image, Latent, Params, PRNGKey, Scalar
 
 BLOCK_CAPACITY = 256  # steps; bounds the trace that a block brings to the host
 BLOCK_SECONDS = 0.5  # aimed at: short enough for Ctrl-C and progress, long enough to cost nothing
+
+
+# Of a step's key, for σ: other than the two, 0 and 1, that its split makes for jitter and noise.
+NOISE_STD_STREAM = 2
 
 
 class DivergedError(FloatingPointError):
@@ -54,11 +59,12 @@ class Kept(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Energy, χ² and step size at each step (t,)."""
+    """Energy, χ² and step size at each step (t,), and σ where it is sampled, else None."""
 
     energy: Any
     chi2: Any
     step_size: Any
+    noise_std: Any = None
 
 
 class Plan(NamedTuple):
@@ -136,9 +142,9 @@ class Run:
     def trace(self) -> Trace:
         """The trace of all steps done, as NumPy arrays (t,)."""
         if not self.traces:
-            return Trace(*(np.zeros(0, np.float32) for _ in Trace._fields))
-        columns = zip(*self.traces, strict=True)
-        return Trace(*(np.concatenate(blocks, axis=-1) for blocks in columns))
+            return empty_trace(self.problem, 0, np.zeros)
+        joined: Trace = jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *self.traces)
+        return joined
 
     def outcomes(self) -> list[Outcome]:
         """What each chain has to show."""
@@ -178,7 +184,8 @@ class Run:
         self.state, self.kept, buffer = run_block(
             self.state, self.kept, self.problem, self.sampler, self.plan, length, self.generator
         )
-        return Trace(*(np.asarray(column)[:length] for column in buffer))
+        trace: Trace = jax.tree.map(lambda column: np.asarray(column)[:length], buffer)
+        return trace
 
     def _reports(self, trace: Trace, speed: float) -> Iterator[Progress]:
         """One report a chain, after a block of this trace and speed."""
@@ -262,6 +269,13 @@ def compiled(
     return lowered.compile()
 
 
+def empty_trace(problem: Problem, length: int, zeros: Callable[..., Any]) -> Trace:
+    """A trace of so many zeros, of what there is to trace of this problem."""
+    column = partial(zeros, length, np.float32)
+    noise_std = column() if problem.noise.sampled else None
+    return Trace(column(), column(), column(), noise_std)
+
+
 def block(
     state: ChainState,
     kept: Kept,
@@ -272,7 +286,7 @@ def block(
     generator: Generator,
 ) -> tuple[ChainState, Kept, Trace]:
     """`length` steps; the trace returned is the first `length` entries of its buffers."""
-    buffer = Trace(*(jnp.zeros(BLOCK_CAPACITY, jnp.float32) for _ in Trace._fields))
+    buffer = empty_trace(problem, BLOCK_CAPACITY, jnp.zeros)
 
     def body(index: Scalar, carry: tuple[ChainState, Kept, Trace]) -> Any:
         state, kept, buffer = carry
@@ -291,15 +305,24 @@ def _step(
     state: ChainState, problem: Problem, sampler: Sampler, plan: Plan, generator: Generator
 ) -> tuple[ChainState, Image, Trace]:
     """One step; the image and the trace are of the weights before it, which is what U saw."""
-    jitter_key, noise_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+    step_key = jax.random.fold_in(state.key, state.step)
+    jitter_key, noise_key = jax.random.split(step_key)
     latent = state.latent
     if plan.jitter is not None:
         latent = latent + plan.jitter * jax.random.normal(jitter_key, latent.shape)
     evaluate = jax.value_and_grad(energy, has_aux=True)
     (value, terms), grad = evaluate(state.params, generator, latent, problem)
     params, moved = sampler.step(noise_key, state.params, grad, state.sampler, value)
-    row = Trace(value, terms.chi2, moved.step_size)
+    row = Trace(value, terms.chi2, moved.step_size, _noise_std(step_key, problem, terms))
     return ChainState(params, moved, state.latent, state.step + 1, state.key), terms.image, row
+
+
+def _noise_std(step_key: PRNGKey, problem: Problem, terms: Terms) -> Scalar | None:
+    """σ drawn given the weights, or None where it is known; which of the two is structure."""
+    if not isinstance(problem.noise, UnknownGaussian) or terms.noise_std is None:
+        return None
+    key = jax.random.fold_in(step_key, NOISE_STD_STREAM)
+    return problem.noise.draw(key, terms.noise_std, problem.observed_count)
 
 
 def _keep(kept: Kept, image: Image, step: Scalar, step_size: Scalar, plan: Plan) -> Kept:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import bdip
 from bdip import networks, samplers
+from bdip.given_noise import SAMPLED
 from bdip.io import ImageError, check_output, load_image, load_mask, save_image
 
 GIB = 2**30  # bytes
@@ -161,7 +162,8 @@ def _truth(
         noise = options.add_noise * rng.standard_normal(image.shape)
         if options.data_range is None and image.dtype.kind != "f":
             options.data_range = (0, np.iinfo(image.dtype).max)  # the noisy image is of floats
-        options.noise_std = options.noise_std or options.add_noise
+        if options.gain is None:
+            options.noise_std = options.noise_std or options.add_noise
         return image + noise, image
     if options.clean is None:
         return image, None
@@ -189,6 +191,7 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `bdip.sample` that both `restore` and `compare` take."""
     return {
         "noise_std": options.noise_std,
+        "noise": _photon_noise(options),
         "data_range": options.data_range,
         "generator": _generator(options),
         "steps": options.steps,
@@ -200,6 +203,23 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
         "memory_limit": None if options.memory_limit is None else options.memory_limit * GIB,
         "progress": not options.quiet,
     }
+
+
+def _noise_std(text: str) -> float | str:
+    """A number, or the word for a σ that is sampled."""
+    try:
+        return text if text == SAMPLED else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, nor {SAMPLED!r}") from error
+
+
+def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:
+    """The Poisson–Gaussian noise asked for, or None."""
+    if options.gain is not None:
+        return bdip.PoissonGaussian(options.gain, options.read_noise or 0.0)
+    if options.read_noise is not None:
+        raise UsageError("--read-noise goes with --gain: without photon noise, use --noise-std.")
+    return None
 
 
 def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
@@ -284,8 +304,17 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
     masks.add_argument("--known", metavar="FILE", help="mask image, white where a pixel is known")
     masks.add_argument("--missing", metavar="FILE", help="mask image, white where one is missing")
     parser.add_argument(
-        "--noise-std", metavar="S", type=float,
-        help="standard deviation of the noise, in the image's own units [estimated]",
+        "--noise-std", metavar="S", type=_noise_std,
+        help="standard deviation of the noise, in the image's own units; 'sample' draws it with "
+        "the image [estimated]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gain", metavar="G", type=float,
+        help="photon noise: the image's units a photon; its variance is G times the light",
+    )  # fmt: skip
+    parser.add_argument(
+        "--read-noise", metavar="R", type=float,
+        help="standard deviation of the noise in the dark, beside --gain [0]",
     )  # fmt: skip
     parser.add_argument(
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,

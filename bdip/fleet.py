@@ -120,8 +120,10 @@ class Fleet(Run):
             self.state, self.kept, self.problem, self.sampler, self.plan, lengths, self.generator,
             self.mesh,
         )  # fmt: skip
-        columns = jax.device_get(buffer)
-        return Trace(*(column[: self.width, :length] for column in columns))
+        trace: Trace = jax.tree.map(
+            lambda column: column[: self.width, :length], jax.device_get(buffer)
+        )
+        return trace
 
     def _reports(self, trace: Trace, speed: float) -> Iterator[Progress]:
         for place in range(self.width):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from bdip.likelihood import Gaussian
 from bdip.problem import Problem, ProblemError
 from bdip.settings import require
 from bdip.types import PRNGKey
@@ -21,12 +22,17 @@ def hide(problem: Problem, share: float, key: PRNGKey) -> tuple[Problem, NDArray
     hidden together, and the data of the new problem are zero there. `key` is that of the run's seed.
 
     Only where A leaves a pixel as it is can its datum be predicted by mean and std alone: A must be
-    diagonal, such as `bdip.Mask`, and only pixels of weight 1 are hidden.
+    diagonal, such as `bdip.Mask`, and only pixels of weight 1 are hidden. Nor may σ differ by given numbers from
+    pixel to pixel, for those are not kept with the answer.
 
     Raises SettingsError where `share` is not between 0 and 1 or hides no pixel or all of them, and
-    ProblemError where A mixes pixels.
+    ProblemError where A mixes pixels or σ is an array.
     """
     require(0 < share < 1, "holdout", share, "a share of the observed pixels, such as 0.02")
+    if isinstance(problem.noise, Gaussian) and np.ndim(problem.noise.std):
+        raise ProblemError(
+            "holdout needs one σ, but noise_std is an array: leave holdout out, or give one number."
+        )
     candidates = np.flatnonzero(_predictable(problem))
     count = round(share * len(candidates))
     expected = f"a share that hides some, but not all, of {len(candidates)} observed pixels"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bdip.diagnostics import Mixing, chi2_blocks, chi2_drift, mixing_maps, scores, verdict
 from bdip.files import write_whole
+from bdip.likelihood import PoissonGaussian
 
 FORMAT = 1  # of saved files
 
@@ -29,9 +30,11 @@ class Posterior:
     std: posterior standard deviation, same shape; NaN where the method gives none (plain descent)
         or where nothing was kept.
     draws: thinned draws (chains, draws, H, W[, C]).
-    trace: "energy", "chi2" and "step_size", each (chains, steps) float32, over *all* steps.
+    trace: "energy", "chi2" and "step_size", each (chains, steps) float32, over *all* steps; where σ
+        is sampled also "noise_std", in the image's units.
     settings: everything that defines the run, in JSON types: sampler, generator, steps, warm-up,
-        σ, λ, seed, versions, device.
+        σ (its median where pixels differ, the estimate where it is sampled), the law of the noise,
+        λ, seed, versions, device.
     complete: False where the run was interrupted, and the answer is what there was.
     holdout: what was measured at the pixels held out from the sampler, in the mean's shape; NaN at
         all others. None where none were.
@@ -77,6 +80,25 @@ class Posterior:
         `mean` is over all kept steps, of which the draws are a part: its own error is hardly larger.
         """
         return self.mixing.mcse
+
+    @property
+    def noise_std(self) -> tuple[float, float]:
+        """Mean and standard deviation of the noise's σ over the kept steps, in the image's units.
+
+        Where σ is sampled these are its posterior's, each step weighted with ε_t as its image is,
+        and NaN if nothing was kept. Otherwise σ as it was given or estimated, its median where
+        pixels differ, and 0.
+        """
+        if "noise_std" not in self.trace:
+            return float(self.settings["noise_std"]), 0.0
+        sigma = self.trace["noise_std"][:, self.warmup :].astype(np.float64)
+        there = np.isfinite(sigma)  # a chain that was stopped early ends in NaN
+        if not there.any():
+            return np.nan, np.nan
+        weights = self.trace["step_size"][:, self.warmup :][there]
+        mean = np.average(sigma[there], weights=weights)
+        spread = np.average((sigma[there] - mean) ** 2, weights=weights)
+        return float(mean), float(np.sqrt(spread))
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -133,10 +155,18 @@ class Posterior:
             return {}
         measured, mean, std = (self._pixels(each) for each in (self.holdout, self.mean, self.std))
         hidden = np.isfinite(measured).all(axis=1)
-        predictive = np.hypot(std[hidden], self.settings["noise_std"])
+        predictive = np.hypot(std[hidden], self._noise_std_at(mean[hidden]))
         found = scores(measured[hidden], mean[hidden], predictive)
         numbers = {f"holdout_{name}": value for name, value in found.items()}
         return {"holdout_pixels": int(hidden.sum()), **numbers}
+
+    def _noise_std_at(self, signal: NDArray[np.float32]) -> float | NDArray[np.float32]:
+        """σ of the noise where the clean image is `signal`, in the image's units."""
+        law = self.settings.get("noise", {})
+        if law.get("name") == "PoissonGaussian":
+            photons = PoissonGaussian(law["gain"], law["read_noise"], law["offset"])
+            return np.asarray(photons.std_at(signal))
+        return self.noise_std[0]
 
     def _pixels(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """The pixels (n, C) of an image in the input's axes."""
@@ -158,11 +188,11 @@ class Posterior:
             f"{settings['warmup']} of them warm-up, seed {settings['seed']}",
             f"image     {' × '.join(str(n) for n in self.mean.shape)}, range {low:g} to {high:g}, "
             f"{100 * settings['observed']:.1f} % of pixels observed",
-            f"noise std {settings['noise_std']:.4g}" + self._source_of("noise std"),
+            self._noise_line(),
         ]
         if np.isfinite(found["chi2"]):
             lines.append(
-                f"χ²        {found['chi2']:.3f} of the kept draws (1 is right); "
+                f"χ²        {found['chi2']:.3f} of the kept draws ({self._right_chi2}); "
                 f"{found['chi2_first']:.3f} then {found['chi2_second']:.3f} in their two halves"
             )
         else:
@@ -193,6 +223,27 @@ class Posterior:
         if not self.complete:
             lines.append(f"INCOMPLETE: stopped after {steps} of {settings['steps']} steps")
         return "\n".join(lines)
+
+    @property
+    def _right_chi2(self) -> str:
+        return "about 1 whatever they are, for σ goes with them" if self._sampled else "1 is right"
+
+    @property
+    def _sampled(self) -> bool:
+        return "noise_std" in self.trace
+
+    def _noise_line(self) -> str:
+        """σ, and where it comes from."""
+        law, sigma = self.settings.get("noise", {}), self.settings["noise_std"]
+        if self._sampled:
+            mean, spread = self.noise_std
+            return f"noise std {mean:.4g} ± {spread:.2g}, sampled (estimated: {sigma:.4g})"
+        varies = f" (median; {law['low']:.4g} to {law['high']:.4g})" if "median" in law else ""
+        if law.get("name") == "PoissonGaussian":
+            photons = f"gain {law['gain']:.4g}, read noise {law['read_noise']:.4g}, "
+            dark = f"no light at {law['offset']:.4g}; "
+            return f"noise     Poisson–Gaussian: {photons}{dark}std {sigma:.4g}{varies}"
+        return f"noise std {sigma:.4g}{varies}" + self._source_of("noise std")
 
     def _source_of(self, name: str) -> str:
         return " (estimated)" if self._notes_on(name) else ""

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
-
 from bdip.networks.base import Generator, generate
 from bdip.problem import Problem
 from bdip.trees import squared_norm
@@ -11,11 +9,12 @@ from bdip.types import Image, Latent, Params, Scalar
 
 
 class Terms(NamedTuple):
-    """What the evaluation of U(θ) yields besides its value."""
+    """What the evaluation of U(θ) yields besides its value; `noise_std` where σ is sampled too."""
 
     image: Image
     misfit: Scalar
     chi2: Scalar
+    noise_std: Scalar | None = None
 
 
 def energy(
@@ -23,14 +22,19 @@ def energy(
 ) -> tuple[Scalar, Terms]:
     """U(θ) and its terms:
 
-        U(θ) = Σ_i m_i (A g_θ(z) − y)_i² / (2σ²)  +  (λ/2) ‖θ‖²
+        U(θ) = −log p(y | A g_θ(z))  +  (λ/2) ‖θ‖²
 
-    the *summed* squared misfit of the observed data under Gaussian noise of standard deviation σ,
-    and a Gaussian prior of precision λ on the weights (Cheng et al., CVPR 2019, section 3).
-    `terms.chi2` is ‖m⊙(A g − y)‖² / (nσ²), whose posterior expectation is 1 under a right model.
+        known σ:            −log p = Σ_i m_i (A g_θ(z) − y)_i² / (2σ_i²)
+        sampled σ:          −log p = ((w + n)/2) log(ws² + Σ_i m_i (A g_θ(z) − y)_i²)
+        Poisson–Gaussian:   −log p = ½ Σ_i m_i [(A g_θ(z) − y)_i² / v_i + log v_i],  v_i = v(A g_θ(z)_i)
+
+    each up to a constant: the *summed* misfit of the observed data, as `likelihood.py` derives it
+    for each law of the noise, and a Gaussian prior of precision λ on the weights (Cheng et al.,
+    CVPR 2019, section 3). `terms.chi2` is the mean square of the residuals in units of their
+    standard deviation, whose posterior expectation is 1 under a right model.
     """
     image = generate(generator, params, latent, problem.image_shape)
-    residual = problem.mask * (problem.operator(image) - problem.data)
-    misfit = jnp.sum(residual**2) / (2 * problem.noise_std**2)
+    prediction = problem.operator(image)
+    misfit, chi2, noise_std = problem.noise.misfit(prediction, problem.data, problem.mask)
     prior = problem.weight_precision / 2 * squared_norm(params)
-    return misfit + prior, Terms(image, misfit, 2 * misfit / problem.observed_count)
+    return misfit + prior, Terms(image, misfit, chi2, noise_std)

@@ -1,11 +1,11 @@
-"""The inverse problem: data, mask, operator, σ and λ; and every check of a user's arrays.
+"""The inverse problem: data, mask, operator, noise and λ; and every check of a user's arrays.
 
 Users speak in their image's own axes and units. Inside, data are (h, w, C) float32, mapped
 affinely so that the data range becomes [0, 1]. `Units` goes there and back.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -14,25 +14,19 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike, NDArray
 
-from bdip.noise import estimate_noise_std
+from bdip.errors import ProblemError
+from bdip.given_noise import Scale, given_noise
+from bdip.likelihood import Noise, PoissonGaussian, Std, count
 from bdip.operators import Identity, Operator
 from bdip.operators.base import Shape
 from bdip.trees import frozen_pytree
 from bdip.types import Data, Scalar
 
-# An estimated σ below this part of the data range (five grey levels of 255) is raised to it: clean
-# pictures estimate near one level, where the posterior is too narrow to be explored
-# (docs/decisions/0005).
-LEAST_ESTIMATE = 5 / 255
 # Integers of at most this many bytes are taken to use their type's whole range. Wider ones are what
 # NumPy makes of plain Python numbers, and say nothing of a range.
 PIXEL_BYTES = 2
 # A trailing axis of at most this length is taken for channels without being told.
 MOST_COLOURS = 4
-
-
-class ProblemError(ValueError):
-    """The arrays or numbers given do not describe a problem that can be solved."""
 
 
 @frozen_pytree("image_shape")
@@ -41,7 +35,7 @@ class Problem:
 
     data: Data
     mask: Float[Array, "h w 1"]
-    noise_std: Scalar
+    noise: Noise
     weight_precision: Scalar
     operator: Operator
     image_shape: Shape
@@ -49,7 +43,20 @@ class Problem:
     @property
     def observed_count(self) -> Scalar:
         """Number n of observed values, all channels counted."""
-        return jnp.sum(self.mask) * self.data.shape[-1]
+        return count(self.data, self.mask)
+
+    @property
+    def noise_std(self) -> Std:
+        """σ, one number or one a value (h, w, 1 or C): given, estimated, or that at the data."""
+        return self.noise.std_at(self.data)
+
+    @property
+    def information(self) -> Scalar:
+        """What the data know, Σ_i m_i/σ_i²; n/σ² where σ is one number."""
+        std = self.noise_std
+        if jnp.ndim(std) == 0:
+            return self.observed_count / std**2
+        return jnp.sum(self.mask * jnp.ones_like(self.data) / std**2)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ class Units:
     """The way from the unit range and channels-last axes back to the user's image.
 
     `low` and `high` are the data range in the user's units; `channel_axis` is None for grey;
-    `reported` lists in words what was inferred rather than given.
+    `noise_std` is σ, its median where pixels differ, the start where it is sampled; `reported` lists
+    in words what was inferred rather than given; `noise` is the law of the noise, in JSON types.
     """
 
     low: float
@@ -67,6 +75,7 @@ class Units:
     noise_std: float
     observed: float
     reported: tuple[str, ...] = ()
+    noise: dict[str, Any] = field(default_factory=dict)
 
     @property
     def span(self) -> float:
@@ -96,7 +105,8 @@ def pose(
     *,
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
-    noise_std: float | None = None,
+    noise_std: ArrayLike | str | None = None,
+    noise: PoissonGaussian | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     weight_precision: float = 1.0,
@@ -110,10 +120,11 @@ def pose(
     observed = _observed(pixels, mask, missing)
     low, high, range_note = _range(array.dtype, pixels, observed, data_range)
     unit = np.where(observed[..., None], (pixels - low) / (high - low), 0).astype(np.float32)
-    std, noise_note = _noise(unit, observed, noise_std, high - low)
+    scale = Scale(low, high - low, array.shape, channel_axis)
+    found = given_noise(noise_std, noise, unit, observed, scale)
     share = float(observed.mean())
     mask_note = "" if observed.all() else f"observed {100 * share:.1f} % of pixels"
-    notes = [*notes, mask_note, range_note, noise_note]
+    notes = [*notes, mask_note, range_note, found.note]
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
     operator = Identity() if operator is None else operator
@@ -126,14 +137,16 @@ def pose(
     problem = Problem(
         data=jnp.asarray(unit),
         mask=jnp.asarray(observed[..., None], jnp.float32),
-        noise_std=jnp.float32(std),
+        noise=found.law,
         weight_precision=jnp.float32(weight_precision),
         operator=operator,
         image_shape=image_shape,
     )
-    reported = tuple(note for note in notes if note)
-    dtype = str(array.dtype)
-    return problem, Units(low, high, channel_axis, dtype, std * (high - low), share, reported)
+    units = Units(
+        low, high, channel_axis, str(array.dtype), found.noise_std, share,
+        tuple(note for note in notes if note), found.described,
+    )  # fmt: skip
+    return problem, units
 
 
 def _require_data_shape(operator: Operator, image_shape: Shape, data_shape: Shape) -> None:
@@ -243,29 +256,3 @@ def _range(
             f"every observed value is {low:g}, which leaves no range: pass data_range=(low, high)."
         )
     return low, high, f"data range: {low:.4g} to {high:.4g}, the observed extremes"
-
-
-def _noise(
-    unit: NDArray[np.float32], observed: NDArray[np.bool_], noise_std: float | None, span: float
-) -> tuple[float, str]:
-    """σ in the unit range, and a note where it was estimated."""
-    if noise_std is not None:
-        try:
-            std = float(noise_std)
-        except (TypeError, ValueError):
-            std = math.nan
-        if not (math.isfinite(std) and std > 0):
-            raise ProblemError(
-                f"noise_std is {noise_std}: expected a positive number in the image's units; leave "
-                "it out to have it estimated."
-            )
-        return std / span, ""
-    estimate = estimate_noise_std(unit, observed)
-    if not math.isfinite(estimate):
-        raise ProblemError(
-            "the noise cannot be estimated from so few neighbouring observed pixels: pass noise_std."
-        )
-    note = f"noise std: {max(estimate, LEAST_ESTIMATE) * span:.4g}, estimated"
-    if estimate < LEAST_ESTIMATE:
-        note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
-    return max(estimate, LEAST_ESTIMATE), note

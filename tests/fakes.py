@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bdip import chain
 from bdip.problem import pose
 
 
@@ -90,3 +91,30 @@ def unit_problem(shape=(6, 5), mask=None, noise_std=0.5, weight_precision=2.0, s
         image, mask, noise_std=noise_std, data_range=(0, 1),
         weight_precision=weight_precision, **options,
     )[0]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One weight a row, times a profile along it: linear, with fewer weights than pixels."""
+
+    profile: tuple = ()
+    offset: float = 0.0
+
+    def init(self, key, image_shape):
+        start = self.offset + jax.random.normal(key, (image_shape[0], 1, 1))
+        profile = jnp.asarray(self.profile or (1.0,) * image_shape[1], jnp.float32)
+        return {"rows": start}, jnp.broadcast_to(profile[:, None], image_shape)
+
+    def apply(self, params, latent):
+        return params["rows"] * latent
+
+
+def chain_of(problem, generator, sampler, steps, draws, seed=0):
+    """A chain at its end, with `draws` draws of all that were kept."""
+    kept = steps - sampler.warmup
+    plan = chain.Plan(sampler.warmup, kept // max(draws, 1))
+    key = jax.random.key(seed)
+    run = chain.start(problem, generator, sampler, plan, steps, draws, key)
+    while run.done < steps:
+        run.advance(chain.BLOCK_CAPACITY)
+    return run

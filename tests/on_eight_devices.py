@@ -52,6 +52,8 @@ def every_number_of_chains_and_devices():
             found |= arrays_of(f"{chains} on {devices}", restore(chains, devices))
     for devices in (1, 2):
         found |= arrays_of(f"hourglass on {devices}", restore(3, devices, HOURGLASS))
+        sampled = restore(3, devices, noise_std="sample")
+        found |= arrays_of(f"sampled noise on {devices}", sampled)
     found |= arrays_of("10 on all", restore(10, None))
     found |= arrays_of("3 on reversed", restore(3, jax.devices()[::-1]))
     found |= arrays_of("3 on 2 in ones", restore(3, 2, settings=bdip.Settings(block=1)))

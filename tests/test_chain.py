@@ -242,7 +242,7 @@ def test_the_trace_holds_energy_chi2_and_step_size_of_every_step():
 def test_a_run_before_its_first_step_is_valid():
     run = start()
     assert run.done == run.draws_kept == 0
-    assert [column.shape for column in run.trace] == [(0,)] * 3
+    assert [column.shape for column in jax.tree.leaves(run.trace)] == [(0,)] * 3
 
 
 # --------------------------------------------------------------------------------- progress

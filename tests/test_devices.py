@@ -99,6 +99,13 @@ def test_a_convolutional_network_gives_the_same_answer_on_two_devices_as_on_one(
     assert_same(eight, "hourglass on 2", "hourglass on 1")
 
 
+def test_a_sampled_noise_is_the_same_on_two_devices_as_on_one(eight):
+    assert_same(eight, "sampled noise on 2", "sampled noise on 1")
+    sigma = [eight[f"sampled noise on {devices}/noise_std"] for devices in (1, 2)]
+    assert sigma[0].shape == (3, STEPS)
+    np.testing.assert_array_equal(*sigma)
+
+
 def test_all_devices_are_used_by_default_and_their_order_does_not_matter(eight):
     assert_same(eight, "10 on all", "10 on 8")
     assert_same(eight, "3 on reversed", "3 on 8")

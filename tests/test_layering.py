@@ -11,13 +11,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
-HELPERS = "_version types trees files compiling"
-ENGINE = "operators networks samplers moments diagnostics noise settings problem potential chain fleet checkpoint"
+HELPERS = "_version types trees files errors compiling"
+ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet checkpoint"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
     "types": "",
     "files": "",
+    "errors": "",
     "compiling": "",
     "trees": "types",
     # 1: knows of arrays only
@@ -27,18 +28,20 @@ MAY_IMPORT = {
     "moments": HELPERS,
     "diagnostics": HELPERS,
     "noise": HELPERS,
+    "likelihood": HELPERS,
     "progress": HELPERS,
     "settings": HELPERS,
     "cache": HELPERS,
     # 2 to 6: the way from a problem to its answer
-    "problem": f"{HELPERS} operators noise",
+    "given_noise": f"{HELPERS} noise likelihood",
+    "problem": f"{HELPERS} operators likelihood given_noise",
     "potential": f"{HELPERS} problem networks.base",
-    "chain": f"{HELPERS} potential problem networks.base samplers.base moments",
+    "chain": f"{HELPERS} potential problem likelihood networks.base samplers.base moments",
     "memory": f"{HELPERS} networks.base",
     "fleet": f"{HELPERS} chain networks.base samplers.base problem settings",
     "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
-    "holdout": f"{HELPERS} operators problem settings",
-    "posterior": f"{HELPERS} chain moments diagnostics problem",
+    "holdout": f"{HELPERS} likelihood operators problem settings",
+    "posterior": f"{HELPERS} chain moments diagnostics likelihood problem",
     "answer": f"{HELPERS} chain moments posterior problem",
     "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
     # 7: what surrounds the answer

@@ -1,5 +1,7 @@
 """The energy against numbers worked out by hand, and its gradient where nothing is observed."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from bdip.operators import Downsample
 from bdip.potential import energy
-from bdip.problem import Problem, pose
+from bdip.problem import pose
 from tests.fakes import PaddedPixels, Perceptron, Pixels, unit_problem
 
 LATENT = jnp.zeros((1, 1, 1))
@@ -112,11 +114,7 @@ def test_what_stands_in_the_data_of_unobserved_pixels_changes_nothing():
 
 def test_data_where_the_mask_is_zero_cannot_act_even_if_they_are_not_zero():
     problem = unit_problem(mask=np.eye(6, 5, dtype=bool))
-    spoiled = Problem(
-        data=problem.data + 100 * (1 - problem.mask), mask=problem.mask,
-        noise_std=problem.noise_std, weight_precision=problem.weight_precision,
-        operator=problem.operator, image_shape=problem.image_shape,
-    )  # fmt: skip
+    spoiled = replace(problem, data=problem.data + 100 * (1 - problem.mask))
     (_, clean), (_, dirty) = gradient(problem), gradient(spoiled)
     np.testing.assert_array_equal(clean["image"], dirty["image"])
 

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bdip.given_noise import LEAST_ESTIMATE
 from bdip.noise import estimate_noise_std
 from bdip.operators import Downsample, Mask
-from bdip.problem import LEAST_ESTIMATE, ProblemError, pose
+from bdip.problem import ProblemError, pose
 
 RNG = np.random.default_rng(0)
 GREY = RNG.random((5, 7))

@@ -1,0 +1,146 @@
+"""What users say of the noise, checked, and as a law in the unit range."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bdip.errors import ProblemError
+from bdip.likelihood import Gaussian, Noise, PoissonGaussian, UnknownGaussian
+from bdip.noise import estimate_noise_std
+
+# An estimated σ below this part of the data range (five grey levels of 255) is raised to it: clean
+# pictures estimate near one level, where the posterior is too narrow to be explored
+# (docs/decisions/0005).
+LEAST_ESTIMATE = 5 / 255
+SAMPLED = "sample"  # what noise_std is where σ shall be drawn too
+EXPECTED = "expected a positive number in the image's units; leave it out to have it estimated"
+
+
+class Given(NamedTuple):
+    """The law in the unit range; its typical σ in the image's units; in JSON types; a note, or ""."""
+
+    law: Noise
+    noise_std: float
+    described: dict[str, Any]
+    note: str
+
+
+class Scale(NamedTuple):
+    """The image as users see it: low end and width of its range, shape, channel axis."""
+
+    low: float
+    span: float
+    shape: tuple[int, ...]
+    channel_axis: int | None
+
+
+def given_noise(
+    noise_std: ArrayLike | str | None,
+    noise: PoissonGaussian | None,
+    unit: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    scale: Scale,
+) -> Given:
+    """The law that `bdip.sample`'s arguments describe, for data `unit` (h, w, C) in [0, 1].
+
+    Raises ProblemError where they contradict each other or are no noise.
+    """
+    if noise is not None:
+        if noise_std is not None:
+            raise ProblemError(
+                f"noise_std and noise are both given ({noise_std!r} and {noise!r}): pass one."
+            )
+        return _of_photons(noise, unit, observed, scale)
+    if noise_std is None or isinstance(noise_std, str):
+        return _estimated(noise_std, unit, observed, scale.span)
+    if np.ndim(noise_std) > 0:
+        return _map(np.asarray(noise_std), observed, scale)
+    try:
+        std = float(noise_std)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        std = math.nan
+    if not (math.isfinite(std) and std > 0):
+        raise ProblemError(f"noise_std is {noise_std}: {EXPECTED}.")
+    return Given(Gaussian(jnp.float32(std / scale.span)), std, {"name": "Gaussian", "std": std}, "")
+
+
+def _estimated(
+    asked: str | None, unit: NDArray[np.float32], observed: NDArray[np.bool_], span: float
+) -> Given:
+    """σ by its estimate, or sampled from there on."""
+    if asked not in (None, SAMPLED):
+        raise ProblemError(f'noise_std is {asked!r}: {EXPECTED}, or pass "{SAMPLED}".')
+    estimate = estimate_noise_std(unit, observed)
+    if not math.isfinite(estimate):
+        raise ProblemError(
+            "the noise cannot be estimated from so few neighbouring observed pixels: pass noise_std."
+        )
+    std = max(estimate, LEAST_ESTIMATE)
+    note = f"noise std: {std * span:.4g}, estimated"
+    if estimate < LEAST_ESTIMATE:
+        note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
+    if asked is None:
+        described = {"name": "Gaussian", "std": std * span}
+        return Given(Gaussian(jnp.float32(std)), std * span, described, note)
+    law = UnknownGaussian(jnp.float32(std))
+    described = {"name": "UnknownGaussian", "start": std * span, "prior_count": law.prior_count}
+    return Given(law, std * span, described, f"{note}, and sampled from there")
+
+
+def _map(stds: NDArray[Any], observed: NDArray[np.bool_], scale: Scale) -> Given:
+    """One σ a pixel, or one a value; where nothing is observed, any."""
+    single = stds.shape == observed.shape
+    if not (single or stds.shape == scale.shape) or stds.dtype.kind not in "iuf":
+        raise ProblemError(
+            f"noise_std has dtype {stds.dtype} and shape {stds.shape} but image has shape "
+            f"{scale.shape}: expected one number, or one for each pixel, {observed.shape}, or value."
+        )
+    axis = None if single else scale.channel_axis
+    last = stds[..., None] if axis is None else np.moveaxis(stds, axis, -1)
+    seen = last[observed].astype(np.float64)
+    if not (np.isfinite(seen) & (seen > 0)).all():
+        raise ProblemError(
+            f"noise_std has {int((~(np.isfinite(seen) & (seen > 0))).sum())} values that are no "
+            "positive numbers where the image is observed: mark those pixels as missing, or give "
+            "them a noise."
+        )
+    unit = np.where(observed[..., None], last, 1) / scale.span
+    return _varying(Gaussian(jnp.asarray(unit, jnp.float32)), seen, {"name": "Gaussian"}, "")
+
+
+def _of_photons(
+    noise: PoissonGaussian, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
+) -> Given:
+    """Poisson–Gaussian noise; its typical σ is that at the data themselves."""
+    if not isinstance(noise, PoissonGaussian):
+        raise ProblemError(
+            f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise)."
+        )
+    offset = scale.low if noise.offset is None else noise.offset
+    _require(noise.gain, "gain", "a number above 0", math.nextafter(0, 1))
+    _require(noise.read_noise, "read_noise", "a number of at least 0", 0)
+    _require(offset, "offset", "a number, or None for the low end of the data range", -math.inf)
+    law = noise.scaled(scale.low, scale.span)
+    described = {
+        "name": "PoissonGaussian", "gain": float(noise.gain),
+        "read_noise": float(noise.read_noise), "offset": float(offset),
+    }  # fmt: skip
+    unsaid = f"noise: no light at {offset:.4g}, the low end of the data range"
+    stds = np.asarray(law.std_at(jnp.asarray(unit)))[observed] * scale.span
+    law = PoissonGaussian(*(jnp.float32(x) for x in (law.gain, law.read_noise, law.offset)))
+    return _varying(law, stds, described, unsaid if noise.offset is None else "")
+
+
+def _require(value: Any, name: str, expected: str, least: float) -> None:
+    number = isinstance(value, int | float | np.number) and math.isfinite(value)
+    if not number or value < least:
+        raise ProblemError(f"the noise's {name} is {value}: expected {expected}, in image units.")
+
+
+def _varying(law: Noise, seen: NDArray[Any], described: dict[str, Any], note: str) -> Given:
+    """A law whose σ takes the values `seen`, in the image's units: told by median and range."""
+    median, low, high = (float(f(seen)) for f in (np.median, np.min, np.max))
+    return Given(law, median, described | {"median": median, "low": low, "high": high}, note)

@@ -1,0 +1,183 @@
+"""How data scatter about A g_θ(z): one class a law of the noise, with what it adds to the energy.
+
+Each has `misfit(prediction, data, mask)`, minus the log likelihood up to a constant, and
+`std_at(signal)`, the noise's standard deviation where the clean data are `signal`, which tells a
+sampler how much the data know. All are in the unit range; n is the number of observed values.
+"""
+
+from typing import ClassVar, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bdip.trees import frozen_pytree
+from bdip.types import Data, PRNGKey, Scalar
+
+Mask = Float[Array, "h w 1"]
+Std = Scalar | Data
+
+# A σ that is not known has a prior worth so many observed values, all of them at the estimate.
+PRIOR_COUNT = 1.0
+# Of the variance of one photon's charge: what a pixel without light and without read noise is given,
+# for a normal law must have some. (A Poisson law of mean below ¼ is no normal law anyway.)
+DARK_SHARE = 0.25
+
+
+class Misfit(NamedTuple):
+    """The likelihood's part of the energy; χ²; and σ given the weights, None where σ is known."""
+
+    energy: Scalar
+    chi2: Scalar
+    noise_std: Scalar | None = None
+
+
+class Noise(Protocol):
+    """A law of the noise: a frozen pytree of numbers. `sampled` says whether σ is drawn too."""
+
+    sampled: ClassVar[bool]
+
+    def misfit(self, prediction: Data, data: Data, mask: Mask) -> Misfit: ...
+
+    def std_at(self, signal: Data) -> Std: ...
+
+
+def count(data: Data, mask: Mask) -> Scalar:
+    """Number n of observed values, all channels counted."""
+    return jnp.sum(mask) * data.shape[-1]
+
+
+@frozen_pytree()
+class Gaussian:
+    """Normal noise of known standard deviation σ, one number or one a value (h, w, 1 or C):
+
+        −log p(y | x) = Σ_i m_i (x − y)_i² / (2σ_i²)  + constant,    χ² = Σ_i m_i (x − y)_i² / (nσ_i²)
+
+    The posterior expectation of χ² is 1 under a right model.
+    """
+
+    sampled: ClassVar[bool] = False
+
+    std: Std
+
+    def misfit(self, prediction: Data, data: Data, mask: Mask) -> Misfit:
+        residual = mask * (prediction - data)
+        if jnp.ndim(self.std):
+            energy = jnp.sum((residual / self.std) ** 2) / 2
+        else:  # one division in all
+            energy = jnp.sum(residual**2) / (2 * self.std**2)
+        return Misfit(energy, 2 * energy / count(data, mask))
+
+    def std_at(self, signal: Data) -> Std:
+        return self.std
+
+
+@frozen_pytree()
+class UnknownGaussian:
+    """Normal noise of unknown standard deviation σ, sampled together with the weights.
+
+    The prior is worth w observed values at `start`, s: σ² ~ InvGamma(a, b) with a = w/2 and
+    b = ws²/2. It is proper, has the data's own scale, and is forgotten as 1/n. With
+    S = Σ_i m_i (x − y)_i² the conditional law is
+
+        σ² | θ, y ~ InvGamma(a + n/2, b + S/2)                                                  (1)
+
+    Minus the log of the joint density has the terms S/(2σ²) + n log σ + …, and σ can be integrated
+    out of it by hand, which leaves the weights alone with
+
+        −log p(y | θ) = (a + n/2) log(b + S/2) + constant                                        (2)
+
+    So a Gibbs sampler's two kernels need not alternate: the weights move on (2) by whatever
+    kernel, be it kinetic, preconditioned or with an acceptance test, and leave their marginal law
+    invariant as exactly as that kernel does for any fixed energy; and at each step σ is drawn
+    from (1), which is exact. The pairs (θ_t, σ_t) then have the joint posterior as their law. The gradient of
+    (2) is that of S/(2σ̂²) with σ̂² = (b + S/2)/(a + n/2): what alternation would use with a σ
+    drawn from (1), without the scatter √(2/n) of that draw in each step's force. Nothing of σ is
+    needed by the next step, and what a kernel remembers of the last one stays valid. (At another
+    temperature than 1 the weights' marginal law is the tempered one; σ given the weights is not tempered.)
+
+    χ² = S/(nσ²) averaged over (1) is (n + w)S / (n(S + ws²)): about 1 whatever the weights, for σ
+    goes with them. It tells nothing here; see whether σ stands still, and compare it with its estimate.
+
+    References: Gelman et al., Bayesian Data Analysis (2013), section 3.2; Liu, J. Am. Stat. Assoc.
+    89 (1994) 958, on integrating out rather than alternating.
+    """
+
+    sampled: ClassVar[bool] = True
+
+    start: Scalar
+    prior_count: float = PRIOR_COUNT
+
+    def misfit(self, prediction: Data, data: Data, mask: Mask) -> Misfit:
+        square = jnp.sum((mask * (prediction - data)) ** 2)
+        observed = count(data, mask)
+        shape = self._shape(observed)
+        rate = (self.prior_count * self.start**2 + square) / 2
+        noise_std = jnp.sqrt(rate / shape)
+        return Misfit(shape * jnp.log(rate), square / (observed * noise_std**2), noise_std)
+
+    def draw(self, key: PRNGKey, noise_std: Scalar, observed: Scalar) -> Scalar:
+        """One σ of the conditional law (1), whose σ̂ is `noise_std`, from n values `observed`.
+
+        If γ ~ Gamma(α, 1), then β/γ ~ InvGamma(α, β); here α = a + n/2 and β = ασ̂².
+        """
+        shape = self._shape(observed)
+        return noise_std * jnp.sqrt(shape / jax.random.gamma(key, shape))
+
+    def std_at(self, signal: Data) -> Std:
+        return self.start
+
+    def _shape(self, observed: Scalar) -> Scalar:
+        return (self.prior_count + observed) / 2
+
+
+@frozen_pytree()
+class PoissonGaussian:
+    """Photon noise and read noise: the variance of a pixel grows with its clean value x.
+
+        v(x) = gain · (x − offset) + read_noise²,   never below max(read_noise², gain²/4)
+        −log p(y | x) = Σ_i m_i [(x − y)_i² / (2v(x_i)) + ½ log v(x_i)] + constant
+        χ² = Σ_i m_i (x − y)_i² / (n v(x_i))
+
+    The variance is that of the *generated* image, with its log-determinant: taken at the data it
+    would trust pixels that are dark by chance. A Poisson law is here replaced by the normal law of
+    the same mean and variance, which is good from a few photons a pixel upwards.
+
+    All in the image's own units: `gain` is the image's units a photon (electron), `read_noise` the
+    standard deviation in the dark, and `offset` the value without light, by default the low end of the data range.
+
+    Example:
+        >>> import bdip
+        >>> counts = bdip.PoissonGaussian(gain=1.0)                     # an image of photon counts
+        >>> camera = bdip.PoissonGaussian(gain=2.1, read_noise=3.5, offset=100)
+
+    Reference: Foi, Trimeche, Katkovnik & Egiazarian, IEEE Trans. Image Process. 17 (2008) 1737.
+    """
+
+    sampled: ClassVar[bool] = False
+
+    gain: float | Scalar
+    read_noise: float | Scalar = 0.0
+    offset: float | Scalar | None = None
+
+    def misfit(self, prediction: Data, data: Data, mask: Mask) -> Misfit:
+        variance = self._variance(prediction)
+        square = (mask * (prediction - data)) ** 2 / variance
+        energy = jnp.sum(square + mask * jnp.log(variance)) / 2
+        return Misfit(energy, jnp.sum(square) / count(data, mask))
+
+    def std_at(self, signal: Data) -> Std:
+        return jnp.sqrt(self._variance(signal))
+
+    def scaled(self, low: float, span: float) -> "PoissonGaussian":
+        """The same law for (image − low)/span, with the offset filled in."""
+        offset = low if self.offset is None else self.offset
+        gain, read_noise = self.gain / span, self.read_noise / span
+        return PoissonGaussian(gain, read_noise, (offset - low) / span)
+
+    def _variance(self, signal: Data) -> Data:
+        least = jnp.maximum(self.read_noise**2, DARK_SHARE * self.gain**2)
+        dark = 0.0 if self.offset is None else self.offset  # the low end of the unit range
+        variance = self.gain * (signal - dark) + self.read_noise**2
+        # Selected by comparison, so that the gradient in the dark is zero and never lost elsewhere.
+        return jnp.where(variance > least, variance, least)
