@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -134,8 +135,10 @@ class Posterior:
         )
 
     def _chi2(self) -> dict[str, float]:
-        """What `diagnostics` says of χ²."""
+        """What `diagnostics` says of χ²; where σ is sampled, of the residuals in units of its mean."""
         kept = self.trace["chi2"][:, self.warmup :]
+        if self._sampled:  # σ goes with the residuals, so that χ² itself would hide a drift
+            kept = kept * (self.trace["noise_std"][:, self.warmup :] / self.noise_std[0]) ** 2
         told = kept.shape[1] >= 2
         blocks = chi2_blocks(kept)
         # A chain that was stopped early ends in NaN.
@@ -165,7 +168,7 @@ class Posterior:
         law = self.settings.get("noise", {})
         if law.get("name") == "PoissonGaussian":
             photons = PoissonGaussian(law["gain"], law["read_noise"], law["offset"])
-            return np.asarray(photons.std_at(signal))
+            return np.asarray(photons.std_at(jnp.asarray(signal)))
         return self.noise_std[0]
 
     def _pixels(self, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -159,3 +159,28 @@ def test_a_descent_has_no_held_out_coverage_and_says_why():
     posterior = run(COLOUR[0], sampler="adam")
     assert np.isnan(posterior.diagnostics["holdout_coverage_90"])
     assert "no uncertainty" in posterior.summary()
+
+
+def test_a_map_of_sigma_is_refused():
+    with pytest.raises(bdip.ProblemError, match="needs one σ.*leave holdout out"):
+        run(COLOUR[0], noise_std=np.full(COLOUR[0].shape, 0.2))
+
+
+def test_the_predictive_std_is_that_of_the_noise_at_hand():
+    # Nothing is learned in one step of size ~0, so that mean and std are the start's: the std is 0.
+    small = {
+        "sampler": Sgld(Constant(1e-12)),
+        "steps": 2,
+        "warmup": 1,
+        "generator": Pixels(0.0, 0.5),
+    }
+    image = np.random.default_rng(2).normal(50, 20, (20, 20))
+    units = {"data_range": (0, 100), "holdout": 0.5}
+    photons = bdip.PoissonGaussian(gain=2.0, read_noise=3.0, offset=10.0)
+    found = run(image, noise_std=None, noise=photons, **small, **units)
+    hidden = np.isfinite(found.holdout)
+    z = (image[hidden] - 50) / np.sqrt(2 * (50 - 10) + 3**2)
+    assert found.diagnostics["holdout_z_mean"] == pytest.approx(z.mean(), rel=1e-4)
+    found = run(image, **{**small, **units, "noise_std": "sample"})
+    z = (image[np.isfinite(found.holdout)] - 50) / found.noise_std[0]
+    assert found.diagnostics["holdout_z_mean"] == pytest.approx(z.mean(), rel=1e-4)
