@@ -18,8 +18,11 @@ Where it is not known they come from independent replicates, with Student's law.
 A new sampler is one row in `samplers.py`; what each column means is said there.
 """
 
+import jax
 import numpy as np
 from scipy.stats import norm, t
+
+from bdip import chain
 
 FALSE_ALARM = 1e-4  # probability that a right sampler fails one test
 
@@ -32,6 +35,18 @@ def require_scores(**scores):
     # Not `worst > bound`: a score that is not a number fails too.
     beyond = {kind: score for kind, score in worst.items() if not score <= bound}
     assert not beyond, f"largest scores {beyond}, where {count} of a right sampler are in {bound:.2f}"
+
+
+def started(problem, generator, sampler, plan, steps, draws, seed):
+    """The chain of these arguments and seed before its first step."""
+    return chain.start(problem, generator, sampler, plan, steps, draws, jax.random.key(seed))
+
+
+def finish(run):
+    """The run at its end, in blocks as long as they may be."""
+    while run.done < run.steps:
+        run.advance(chain.BLOCK_CAPACITY)
+    return run
 
 
 def standard_error(autocovariances, n, spacing=1):
