@@ -17,6 +17,7 @@ SIDE = 32  # pixels: each is one weight, and so a chain of its own
 PRECISION = 2.5  # λ
 TEMPERATURE = 0.6
 ADAPTING, BURN, KEPT = 200, 400, 600  # steps: until the gains stand; until the first kept; kept
+FAR = Pixels(offset=3.0)  # the start, six standard deviations off: what leaks from the warm-up shows
 NO_DATA = 1e4  # σ: the data's curvature is 10⁻⁸, the prior's 2.5
 
 
@@ -71,7 +72,7 @@ def test_without_data_the_weights_have_the_prior_as_their_law(
     # which the gain came about is forgotten. Pixels are independent replicates.
     sampler = replace(sampler, warmup=ADAPTING, temperature=TEMPERATURE)
     problem, plan = blind_problem(hidden), Plan(BURN, thin=KEPT)
-    run = finish(started(problem, Pixels(), sampler, plan, BURN + KEPT, 1, exactness_seed))
+    run = finish(started(problem, FAR, sampler, plan, BURN + KEPT, 1, exactness_seed))
     steps = sampler.step_size.value * gains_of(sampler, run.state)
     expected = variance(steps, PRECISION, TEMPERATURE)
     free = slice(1 if hidden else 0, None)
