@@ -78,8 +78,12 @@ MUTATIONS = (
 def copied(folder, mutation):
     """A copy of the package and its tests in `folder`, mutated unless `mutation` is None."""
     for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        else:
+            shutil.copy(ROOT / name, folder / name)
     if mutation is not None:
         path = folder / "bdip" / mutation.path
         source = path.read_text(encoding="utf-8")
@@ -127,7 +131,9 @@ def line(name, caught):
 def main():
     """Print the table; the number of survivors decides the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--whole", action="store_true", help="every file, not until the first failure")
+    parser.add_argument(
+        "--whole", action="store_true", help="every file, not until the first failure"
+    )
     parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="those so named")
     chosen = parser.parse_args()
     survivors = 0

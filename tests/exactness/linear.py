@@ -19,7 +19,7 @@ from tests.exactness.generators import Linear, Replicas, unstacked
 from tests.exactness.harness import of_products
 
 SIDE = 4  # pixels, of one replica's image
-REPLICAS = 64
+REPLICAS = 256
 GENERATOR = Replicas(Linear(), REPLICAS)
 PRECISION = 0.8  # λ
 MISSING = 1 / 3  # of the data

@@ -9,7 +9,6 @@ likelihood are written out here once more, so that no formula of the package vou
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import chi2, norm

@@ -17,7 +17,7 @@ SIDE = 32  # pixels: each is one weight, and so a chain of its own
 PRECISION = 2.5  # λ
 TEMPERATURE = 0.6
 ADAPTING, BURN, KEPT = 200, 400, 600  # steps: until the gains stand; until the first kept; kept
-FAR = Pixels(offset=3.0)  # the start, six standard deviations off: what leaks from the warm-up shows
+FAR = Pixels(offset=3.0)  # a start six standard deviations off, which would show in the mean
 NO_DATA = 1e4  # σ: the data's curvature is 10⁻⁸, the prior's 2.5
 
 
