@@ -19,10 +19,13 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("bdip", "tests", "conftest.py", "pyproject.toml")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--exactness-seeds", "0:1")
 FILES = ("gaussian", "prior", "linear", "sample", "calibration", "nuts")
-FAILED = re.compile(r"^FAILED tests/exactness/test_\w+\.py::(\w+)", re.MULTILINE)
+FAILED = re.compile(r"^FAILED tests/exactness/test_(\w+)\.py::(\w+)", re.MULTILINE)
 
 
 class Mutation(NamedTuple):
@@ -95,18 +98,19 @@ def copied(folder, mutation):
         path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
 
 
-def failures(folder, files, cache):
-    """Names of the tests that fail in `folder`, until the first in each process."""
+def failures(folder, files, whole, cache):
+    """File -> name of its first test that fails in `folder`; of the first file only unless `whole`."""
     paths = [f"tests/exactness/test_{name}.py" for name in files]
+    once = ["-p", "tests.mutations"] if whole else ["-x"]
     # Programs that the mutation leaves alone need not be compiled again.
     kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *paths],
+        [sys.executable, "-m", "pytest", *OPTIONS, *once, *paths],
         cwd=folder, env=os.environ | kept, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode not in (0, 1):
         raise SystemExit(f"pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return FAILED.findall(done.stdout)
+    return dict(FAILED.findall(done.stdout))
 
 
 def caught_by(mutation, whole, cache):
@@ -116,10 +120,25 @@ def caught_by(mutation, whole, cache):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copied(folder, mutation)
-        if not whole:
-            return dict(zip(["first"], failures(folder, files, cache), strict=False))
-        found = {file: failures(folder, [file], cache) for file in FILES}
-    return {file: tests[0] for file, tests in found.items() if tests}
+        return failures(folder, files, whole, cache)
+
+
+FAILED_FILES = set()
+
+
+def pytest_runtest_setup(item):
+    """As a plugin of the tests of a mutation: one failure of a file is enough."""
+    if item.path in FAILED_FILES:
+        pytest.skip("its file has failed already")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """As a plugin: remember whose file failed."""
+    report = yield
+    if report.failed:
+        FAILED_FILES.add(item.path)
+    return report
 
 
 def line(name, caught):

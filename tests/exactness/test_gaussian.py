@@ -30,7 +30,7 @@ from tests.exactness.harness import (
 from tests.exactness.samplers import ROWS, exact
 
 # Steps: the slowest chain below has |a| < 0.99, so that 0.99^1200 < 1e-5 of its start is left.
-BURN, STEPS = 600, 500
+BURN, STEPS, LONG_STEPS = 600, 500, 4000
 COLUMNS, COLUMNS_ALONE = 400, 64  # independent chains
 LAGS = (1, 2, 5)
 FREQUENCY = 2.0  # of the characteristic function, in units of 1/standard deviation
@@ -181,7 +181,7 @@ def test_the_chain_has_the_law_of_theory(row, dimension, stiffness, temperature,
 def test_the_chain_has_the_law_of_theory_over_a_long_run(
     row, dimension, stiffness, temperature, exactness_seed
 ):
-    check(row, dimension, stiffness, temperature, exactness_seed, steps=10_000)
+    check(row, dimension, stiffness, temperature, exactness_seed, steps=LONG_STEPS)
 
 
 def test_every_exact_sampler_has_a_row():

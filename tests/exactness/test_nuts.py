@@ -28,8 +28,8 @@ ADAPTING, DRAWS = 300, 400  # steps of NUTS
 # The sampler, warm-up and kept steps.
 QUICK = (Psgld(Constant(0.02), momentum=0.95, warmup=1000), 1000, 3000)
 LONG = {
-    "sgld": (Sgld(Constant(0.0005)), 50_000, 150_000),
-    "psgld, momentum 0.95": (Psgld(Constant(0.005), momentum=0.95, warmup=4000), 4000, 40_000),
+    "sgld": (Sgld(Constant(0.0005)), 20_000, 60_000),
+    "psgld, momentum 0.95": (Psgld(Constant(0.005), momentum=0.95, warmup=4000), 4000, 20_000),
 }
 
 
