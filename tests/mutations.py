@@ -142,9 +142,9 @@ def pytest_runtest_makereport(item, call):
 
 
 def line(name, caught):
-    """A row of the table."""
-    tests = "; ".join(f"{file}: {test}" for file, test in caught.items())
-    return f"| {name} | {tests or '**survives**'} |"
+    """A row of the table: the mutation, the files that catch it, and the first test of each."""
+    tests = "; ".join(dict.fromkeys(caught.values()))
+    return f"| {name} | {', '.join(caught) or '**none**'} | {tests} |"
 
 
 def main():

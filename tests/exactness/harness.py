@@ -16,8 +16,8 @@ and for the characteristic function, with ρ_k = γ_k/γ_0 (E cos(u x/√γ_0) =
     c_k of cos(u x_t/√γ_0)   = e^(−u²) (cosh(u² ρ_k) − 1).
 
 Where it is not known they come from independent replicates, with Student's law. Averages are normal
-only in the limit: the skewness of a mean of squares with 2,500 independent terms, the fewest here, makes
-its probability beyond 4.9 standard errors about four times that of a normal variable.
+only in the limit: a mean of squares of 2,000 independent terms, about the fewest here, has the skewness
+√(8/2000), which makes its probability beyond 5 standard errors some five times that of a normal variable.
 
 A new sampler is one row in `samplers.py`; what each column means is said there.
 """

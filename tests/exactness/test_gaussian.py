@@ -39,7 +39,7 @@ TARGETS = [(1, 2.0, 1.0), (3, 0.8, 2.5), (10, 0.5, 0.3), (10, 3.2, 1.0)]
 DIMENSION_ALONE = 3  # a chain on its own is slow: one dimension shows it
 
 EVERY_CASE = {
-    f"{name}, d = {target[0]}, εl = {target[1]}, T = {target[2]}": (row, *target)
+    f"{name}, d = {target[0]}, stiffness = {target[1]}, T = {target[2]}": (row, *target)
     for name, row in ROWS.items()
     for target in TARGETS
     if not row.alone or target[0] == DIMENSION_ALONE

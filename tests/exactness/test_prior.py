@@ -63,7 +63,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("hidden", [True, False], ids=["all but one hidden", "σ says nothing"])
+@pytest.mark.parametrize("hidden", [True, False], ids=["all but one hidden", "huge noise"])
 @pytest.mark.parametrize(("sampler", "variance"), CASES.values(), ids=CASES)
 def test_without_data_the_weights_have_the_prior_as_their_law(
     hidden, sampler, variance, exactness_seed
