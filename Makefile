@@ -7,13 +7,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(VENV)/core.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: help demo test test-slow lint format types notebooks readme clean
+.PHONY: help demo test test-slow exactness mutations lint format types notebooks readme clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       restore a photograph and write pictures to demo/ (minutes)"
 	@echo "make test       tests and docstring examples, without the slow ones"
 	@echo "make test-slow  the slow ones"
+	@echo "make exactness  the samplers' exactness tests at 20 fresh seeds; SEEDS=first:end for others"
+	@echo "make mutations  break a formula at a time: the exactness tests must notice"
 	@echo "make lint       ruff: rules and layout; 'make format' mends what it can"
 	@echo "make types      mypy"
 	@echo "make notebooks  run notebooks/*.py and write the .ipynb beside each"
@@ -39,6 +41,14 @@ test: $(DEV)
 
 test-slow: $(DEV)
 	@$(BIN)/python -m pytest -q --durations=5 -m slow
+
+SEEDS ?= 1000:1020
+
+exactness: $(DEV)
+	@$(BIN)/python -m pytest -q --durations=5 tests/exactness --exactness-seeds $(SEEDS)
+
+mutations: $(DEV)
+	@$(BIN)/python -m tests.mutations
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

@@ -4,3 +4,18 @@ import os
 
 # No test may write into the home of whoever runs it, nor depend on what lies there.
 os.environ["BDIP_CACHE"] = "off"
+
+
+def pytest_addoption(parser):
+    """The seeds of the exactness tests, which a fresh range of can be asked for."""
+    parser.addoption(
+        "--exactness-seeds", default="0:2", metavar="FIRST:END",
+        help="seeds of the exactness tests, such as 1000:1020 for twenty fresh ones",
+    )  # fmt: skip
+
+
+def pytest_generate_tests(metafunc):
+    """An exactness test runs once for each seed asked for, all in one process."""
+    if "exactness_seed" in metafunc.fixturenames:
+        first, end = metafunc.config.getoption("--exactness-seeds").split(":")
+        metafunc.parametrize("exactness_seed", range(int(first), int(end)))
