@@ -34,10 +34,13 @@ def assemble(
         std = np.sqrt(moments.variance(merged))
     stored = min(each.draws_kept for each in outcomes)
     draws = np.stack([np.asarray(each.kept.draws[:stored]) for each in outcomes])
+    probed = min(each.probes_kept for each in outcomes)
+    probe = np.stack([np.asarray(each.kept.probe[:probed]) for each in outcomes])
     return Posterior(
         mean=units.image(mean),
         std=units.spread(std),
         draws=units.image(draws),
+        probe=units.image(probe),
         trace=_traces(outcomes, units),
         settings=record,
         complete=complete,

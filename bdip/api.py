@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bdip import chain, fleet, memory, networks, samplers
+from bdip import chain, fleet, memory, networks, samplers, stopping
 from bdip._version import __version__
 from bdip.answer import assemble, described
 from bdip.cache import kept_programs, without_collection
@@ -28,7 +28,12 @@ from bdip.problem import Problem, Units, pose
 from bdip.progress import ProgressBar, deferred_interrupt
 from bdip.samplers import Sampler
 from bdip.settings import Resolved, Settings, SettingsError, require
+from bdip.stopping import Converging, Fixed
 
+# Arguments of `sample` that replace those of its settings.
+SHORTCUTS = (
+    "steps", "max_steps", "target_mcse", "warmup", "draws", "weight_precision", "memory_limit",
+)  # fmt: skip
 TRIED_STEPS = 4  # of which an estimate takes the speed
 # σ (unit range) below which the default step size after the warm-up is smaller in proportion, where
 # σ is sampled: what the step adds to χ² where σ is known, goes into σ where it is not, and more of
@@ -77,6 +82,8 @@ def sample(
     sampler: str | Sampler = "psgld",
     settings: Settings | None = None,
     steps: int | None = None,
+    max_steps: int | None = None,
+    target_mcse: float | None = None,
     warmup: int | None = None,
     draws: int | None = None,
     step_size: float | samplers.Schedule | None = None,
@@ -110,8 +117,10 @@ def sample(
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
         sampler: "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
-        settings: a `bdip.Settings`; `steps`, `warmup`, `draws`, `weight_precision` and
-            `memory_limit` beside it replace its own.
+        settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
+            `weight_precision` and `memory_limit` beside it replace its own.
+        steps: steps of each chain. By default a sampler of the posterior ends by itself: where the Monte
+            Carlo error of the mean is `target_mcse` of its standard deviation, or after `max_steps`.
         step_size: ε, a number or a schedule such as `bdip.samplers.Polynomial(a, b, gamma)`.
         temperature: T; 1 is the posterior, 0 is descent.
         holdout: share of the observed pixels, such as 0.02, that the sampler is not shown; the answer is
@@ -149,16 +158,18 @@ def sample(
     job = _prepare(
         image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
         data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler,
-        settings=settings, steps=steps, warmup=warmup, draws=draws, step_size=step_size,
-        temperature=temperature, weight_precision=weight_precision, memory_limit=memory_limit,
+        settings=settings, steps=steps, max_steps=max_steps, target_mcse=target_mcse,
+        warmup=warmup, draws=draws, step_size=step_size, temperature=temperature, weight_precision=weight_precision, memory_limit=memory_limit,
         holdout=holdout, chains=chains, seed=seed, devices=devices,
     )  # fmt: skip
-    bar = ProgressBar(job.chains * job.settings.steps, progress, job.units.reported)
+    bar = ProgressBar(job.chains * job.resolved.steps, progress, job.units.reported)
     with fleet.home(job.places), closing(bar):
         runs = _start(job).runs
-        complete = _drive(runs, job.settings.block, bar, callback, time_limit)
+        course = _course(runs, job.resolved)
+        complete = _drive(course, job.settings.block, bar, callback, time_limit)
         with kept_programs():
-            return assemble(runs, job.units, _record(job), complete, job.measured)
+            record = _record(job) | course.record()
+            return assemble(runs, job.units, record, complete, job.measured)
 
 
 def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Estimate:
@@ -166,14 +177,15 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
 
     The memory is that of the compiled program; of an image beyond all bounds it is a lower bound,
     without compiling. The time is that of a few steps which are really taken, after compiling,
-    times their number. A run that does not fit is told by `fits`, with times of NaN.
+    times their number, or times `max_steps` where a chain may end by itself before. A run that does
+    not fit is told by `fits`, with times of NaN.
 
     Example:
         >>> import numpy as np, bdip
         >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
         >>> found = bdip.estimate(np.eye(16), generator=tiny, noise_std=0.1)
         >>> found.fits, found.steps
-        (True, 3000)
+        (True, 20000)
     """
     arguments = inspect.signature(sample).bind(image, mask, **options)
     arguments.apply_defaults()
@@ -185,7 +197,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
             speed = _speed(started.runs[0])
     except TooLargeError as error:
         return Estimate(error.needed, error.available)
-    steps = job.chains * job.settings.steps
+    steps = job.chains * job.resolved.steps
     return Estimate(started.needed, started.available, steps, started.seconds, steps / speed, speed)
 
 
@@ -206,8 +218,7 @@ def _prepare(
     devices: int | Sequence[jax.Device] | None, **options: Any,
 ) -> _Job:  # fmt: skip
     """The names as objects and the arrays as a problem; TooLargeError where that is hopeless."""
-    names = ("steps", "warmup", "draws", "weight_precision", "memory_limit")
-    given = {name: options.pop(name) for name in names}
+    given = {name: options.pop(name) for name in SHORTCUTS}
     chosen = replace(settings or Settings(), **{k: v for k, v in given.items() if v is not None})
     require(chains >= 1, "chains", chains, "at least 1")
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
@@ -224,8 +235,8 @@ def _prepare(
         measured = None
         if holdout is not None:
             problem, measured = hide(problem, holdout, jax.random.key(seed))
-        sampler = _sampler(sampler, problem, resolved.warmup, step_size, temperature)
-    plan, stored = _plan(resolved, problem, chains)
+        plan, stored = _plan(resolved, problem, chains)
+        sampler = _sampler(sampler, problem, plan.warmup, step_size, temperature)
     return _Job(
         problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed,
         holdout, measured,
@@ -239,7 +250,7 @@ def _start(job: _Job) -> _Started:
     a lower bound: what they hold.
     """
     arguments = job.problem, job.network, job.sampler, job.plan
-    steps, chains = job.settings.steps, job.chains
+    steps, chains = job.resolved.steps, job.chains
     available = memory.available(job.settings.memory_limit)
     with kept_programs(), without_collection():
         key = jax.random.key(job.seed)
@@ -337,41 +348,53 @@ def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]
     """The chain's numbers, and how many draws each chain stores within the memory bound."""
     height, width, channels = problem.image_shape
     affordable = settings.draws_memory // (4 * height * width * channels * chains)
-    kept_steps = settings.steps - settings.warmup
-    stored = min(settings.draws, affordable, kept_steps)
-    thin = -(-kept_steps // max(stored, 1))  # rounded up: the draws span all the kept steps
-    jitter = settings.input_jitter or None
-    plan = Plan(settings.warmup, thin, settings.output_average, jitter)
+    room, jitter = min(settings.draws, affordable), settings.input_jitter or None
+    if settings.target_mcse is not None:
+        endless = 2 * settings.steps  # schedules stay hot in the first half of it
+        warmup = endless if settings.warmup is None else settings.warmup
+        return Plan(warmup, stopping.FIRST_THIN, settings.output_average, jitter), room
+    warmup = settings.warmup or 0
+    kept_steps = settings.steps - warmup
+    stored = min(room, kept_steps)
+    thin, probe_thin = (-(-kept_steps // max(n, 1)) for n in (stored, chain.PROBE_DRAWS))
+    plan = Plan(
+        warmup, thin, settings.output_average, jitter, probe_thin
+    )  # draws span all the steps
     return plan, min(stored, kept_steps // thin)
 
 
+def _course(runs: list[Run], settings: Resolved) -> Fixed | Converging:
+    """How the chains are driven: a fixed length, or until their mean is known well enough."""
+    if settings.target_mcse is None or settings.target_rhat is None:
+        return Fixed(runs)
+    return Converging(runs, settings.target_mcse, settings.target_rhat, settings.warmup)
+
+
 def _drive(
-    runs: list[Run],
+    course: Fixed | Converging,
     block: int | None,
     bar: ProgressBar,
     callback: Callable[[Progress], Any] | None,
     time_limit: float | None,
 ) -> bool:
-    """Advance the runs, one after another, and say whether all came to their end."""
+    """Advance the chains, and say whether all came to their end."""
     deadline = monotonic() + (time_limit or float("inf"))
-    before = 0
+    runs = course.runs
     try:
         with deferred_interrupt() as interrupt:
-            for run in runs:
-                for progress in run.blocks(block):
-                    phase = "warm-up" if progress.warming_up else "sampling"
-                    speed = run.width * progress.steps_per_second
-                    bar.update(before + run.width * run.done, phase, progress.chi2, speed)
-                    if callback is not None:
-                        callback(progress)
-                    if interrupt.pressed or monotonic() > deadline:
-                        return all(each.done == each.steps for each in runs)
-                before += run.width * run.steps
+            for run, progress in course.blocks(block):
+                done = sum(each.width * each.done for each in runs)
+                phase = "warm-up" if progress.warming_up else "sampling"
+                bar.update(done, phase, progress.chi2, run.width * progress.steps_per_second)
+                if callback is not None:
+                    callback(progress)
+                if interrupt.pressed or monotonic() > deadline:
+                    break
     except KeyboardInterrupt:
         if not any(run.done for run in runs):
             raise
         return False
-    return True
+    return course.finished
 
 
 def _record(job: _Job) -> dict[str, Any]:

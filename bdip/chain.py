@@ -8,7 +8,7 @@ the randomness of step t is `fold_in(key, t)`.
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.stages import Compiled
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
 
 from bdip import moments as running
 from bdip.compiling import jit
@@ -30,6 +31,10 @@ from bdip.types import Image, Latent, Params, PRNGKey, Scalar
 
 BLOCK_CAPACITY = 256  # steps; bounds the trace that a block brings to the host
 BLOCK_SECONDS = 0.5  # aimed at: short enough for Ctrl-C and progress, long enough to cost nothing
+# Draws are few where images are large, and far apart. How fast the chain forgets is seen in many draws of few
+# pixels, which take no memory.
+PROBE_PIXELS = 1024
+PROBE_DRAWS = 512
 
 
 # Of a step's key, for σ: other than the two, 0 and 1, that its split makes for jitter and noise.
@@ -51,11 +56,15 @@ class ChainState(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the steps after the warm-up left: running moments, thinned draws, the last image."""
+    """What the steps after the warm-up left: running moments, thinned draws, the last image.
+
+    `probe` are draws of evenly spaced pixels only, but of more steps.
+    """
 
     moments: Moments
     draws: Float[Array, "n H W C"]
     image: Image
+    probe: Float[Array, "m h w C"]
 
 
 class Trace(NamedTuple):
@@ -70,14 +79,19 @@ class Trace(NamedTuple):
 class Plan(NamedTuple):
     """The chain's numbers, all traced: changing one does not compile again.
 
-    `memory` is the factor by which an image's weight shrinks with each later one; `jitter` the
-    standard deviation of the noise on the latent, or None for none.
+    `thin` and `probe_thin` are the steps from one stored draw to the next, `memory` the factor by which an image's
+    weight shrinks with each later one, `jitter` the standard deviation of the noise on the latent,
+    or None for none.
     """
 
     warmup: int
     thin: int
     memory: float = 1.0
     jitter: float | None = None
+    probe_thin: int = 1
+
+
+STORES = {"draws": "thin", "probe": "probe_thin"}  # of Kept, and what they are thinned by in Plan
 
 
 @dataclass(frozen=True)
@@ -100,12 +114,13 @@ class Progress:
 
 
 class Outcome(NamedTuple):
-    """What a chain has to show: steps done, draws stored, what it kept, its trace (t,)."""
+    """What a chain has to show: steps done, what it kept, its trace (t,), draws and probes stored."""
 
     done: int
-    draws_kept: int
     kept: Kept
     trace: Trace
+    draws_kept: int
+    probes_kept: int
 
 
 @dataclass
@@ -121,6 +136,7 @@ class Run:
     kept: Kept
     traces: list[Trace]
     chain: int = 0
+    pace: int = 1  # steps of the next block, where no length is asked for
 
     @property
     def width(self) -> int:
@@ -132,11 +148,19 @@ class Run:
         """Steps done, of each chain."""
         return sum(trace.energy.shape[-1] for trace in self.traces)
 
-    @property
-    def draws_kept(self) -> int:
-        """Thinned draws stored so far."""
-        capacity = self.kept.draws.shape[-4]
-        return min(max(0, self.done - self.plan.warmup) // self.plan.thin, capacity)
+    def stored(self, store: str) -> int:
+        """How many of the "draws" or of the "probe" are stored so far."""
+        since = max(0, self.done - self.plan.warmup)
+        return min(since // getattr(self.plan, STORES[store]), self._room(store))
+
+    def full_at(self, store: str) -> int:
+        """The step at which the room of the store is full; beyond the end where it has none."""
+        room = self._room(store)
+        filled = self.plan.warmup + room * int(getattr(self.plan, STORES[store]))
+        return filled if room else self.steps + 1
+
+    def _room(self, store: str) -> int:
+        return int(getattr(self.kept, store).shape[-4])
 
     @property
     def trace(self) -> Trace:
@@ -148,7 +172,9 @@ class Run:
 
     def outcomes(self) -> list[Outcome]:
         """What each chain has to show."""
-        return [Outcome(self.done, self.draws_kept, self.kept, self.trace)]
+        return [
+            Outcome(self.done, self.kept, self.trace, self.stored("draws"), self.stored("probe"))
+        ]
 
     def advance(self, length: int) -> Trace:
         """Do `length` more steps, at most the block's capacity, and return their trace.
@@ -163,21 +189,43 @@ class Run:
             _require_finite(energies, self.done - length, chain)
         return trace
 
-    def blocks(self, length: int | None = None) -> Iterator[Progress]:
-        """Advance to the end, yielding after each block of `length` steps.
+    def blocks(self, length: int | None = None, until: int | None = None) -> Iterator[Progress]:
+        """Advance to the end, or to step `until`, yielding after each block of `length` steps.
 
         Without a length, blocks grow from one step until they take about half a second.
         """
-        size = length or 1
-        while self.done < self.steps:
+        end = self.steps if until is None else min(until, self.steps)
+        while self.done < end:
             start = time.perf_counter()
-            trace = self.advance(size)
+            trace = self.advance(min(length or self.pace, end - self.done))
             speed = trace.energy.shape[-1] / (time.perf_counter() - start)
             yield from self._reports(trace, speed)
-            if length is None and self.done > 1:  # the first block's time is the compiler's
-                size = max(1, min(BLOCK_CAPACITY, 2 * size, math.ceil(BLOCK_SECONDS * speed)))
-            elif length is None:
-                size = 2
+            if self.done > 1:  # the first block's time is the compiler's
+                most = min(BLOCK_CAPACITY, math.ceil(BLOCK_SECONDS * speed))
+                self.pace = max(1, min(2 * self.pace, most))
+
+    def warm_up_to(self, step: int) -> None:
+        """Let the warm-up end at `step`, which is still to come."""
+        old: Any = self.sampler.warmup  # on a device where others are: a number there, too
+        new = jax.device_put(np.int32(step), old.sharding) if isinstance(old, jax.Array) else step
+        self.sampler = replace(self.sampler, warmup=new)  # type: ignore[type-var]
+        self.plan = self.plan._replace(warmup=step)
+
+    def keep_from_here(self) -> None:
+        """Forget what was kept, as if the warm-up ended here; the sampler stays as it is."""
+        self.plan = self.plan._replace(warmup=self.done)
+        self.kept = self.kept._replace(moments=_emptied(self.kept.moments))
+
+    def thin_out(self, store: str) -> None:
+        """Keep every second draw of a store that is full, and store half as many from here on."""
+        thin = STORES[store]
+        self.plan = self.plan._replace(**{thin: 2 * getattr(self.plan, thin)})
+        self.kept = self.kept._replace(**{store: _every_second(getattr(self.kept, store))})
+
+    def probe(self) -> NDArray[np.float32]:
+        """The probe so far (k, m, h, w, C), on the host."""
+        found = np.asarray(self.kept.probe[..., : self.stored("probe"), :, :, :])
+        return found.reshape(-1, *found.shape[-4:])[: self.width]
 
     def _move(self, length: int) -> Trace:
         """Do `length` steps on the device, and bring their trace to the host."""
@@ -196,6 +244,18 @@ class Run:
         return Progress(
             chain, self.done, self.steps, warming_up, float(chi2.mean()), speed, image, mean
         )
+
+
+@partial(jax.jit, donate_argnums=0)
+def _emptied(moments: Moments) -> Moments:
+    return jax.tree.map(jnp.zeros_like, moments)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _every_second(draws: Float[Array, "*k n H W C"]) -> Float[Array, "*k n H W C"]:
+    """The second, fourth, … in front; what is behind them is to be overwritten."""
+    seconds = draws[..., 1::2, :, :, :]
+    return draws.at[..., : seconds.shape[-4], :, :, :].set(seconds)
 
 
 def _require_finite(energies: Any, first: int, chain: int) -> None:
@@ -240,8 +300,20 @@ def begin(
         running.empty(problem.image_shape),
         jnp.zeros((draws, *problem.image_shape), jnp.float32),
         jnp.zeros(problem.image_shape, jnp.float32),
+        jnp.zeros((PROBE_DRAWS if draws else 0, *_probed(problem.image_shape)), jnp.float32),
     )
     return state, kept
+
+
+def _probed(image_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a probe's pixels."""
+    return jax.eval_shape(_probe, jax.ShapeDtypeStruct(image_shape, jnp.float32)).shape
+
+
+def _probe(image: Image) -> Float[Array, "h w C"]:
+    """Some PROBE_PIXELS pixels or more, evenly spaced."""
+    stride = max(1, math.isqrt(image.shape[0] * image.shape[1] // PROBE_PIXELS))
+    return image[::stride, ::stride]
 
 
 def shapes(
@@ -326,19 +398,28 @@ def _noise_std(step_key: PRNGKey, problem: Problem, terms: Terms) -> Scalar | No
 
 
 def _keep(kept: Kept, image: Image, step: Scalar, step_size: Scalar, plan: Plan) -> Kept:
-    """Add the image of `step` to the moments, weighted with ε_t, and to the draws if it is due."""
+    """Add the image of `step` to the moments, weighted with ε_t, and to the stores where it is due."""
     since = step - plan.warmup
     weight = jnp.where(since >= 0, step_size, 0.0)
     moments = running.add(kept.moments, image, weight, plan.memory)
-    capacity = len(kept.draws)
-    if capacity == 0:
-        return Kept(moments, kept.draws, image)
-    place = (since + 1) // plan.thin - 1
-    due = (since >= 0) & ((since + 1) % plan.thin == 0) & (place < capacity)
-    draws = jax.lax.cond(
+    draws = _store(kept.draws, image, since, plan.thin)
+    probe = _store(kept.probe, _probe(image), since, plan.probe_thin)
+    return Kept(moments, draws, image, probe)
+
+
+def _store(
+    store: Float[Array, "n *image"], image: Array, since: Scalar, thin: Scalar | int
+) -> Array:
+    """The store with the image in its place, where one of step `since` after the warm-up is due."""
+    room = len(store)
+    if room == 0:
+        return store
+    place = (since + 1) // thin - 1
+    due = (since >= 0) & ((since + 1) % thin == 0) & (place < room)
+    stored: Array = jax.lax.cond(
         due,
-        lambda draws: jax.lax.dynamic_update_index_in_dim(draws, image, place, 0),
-        lambda draws: draws,
-        kept.draws,
+        lambda store: jax.lax.dynamic_update_index_in_dim(store, image, place, 0),
+        lambda store: store,
+        store,
     )
-    return Kept(moments, draws, image)
+    return stored

@@ -195,6 +195,8 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
         "data_range": options.data_range,
         "generator": _generator(options),
         "steps": options.steps,
+        "max_steps": options.max_steps,
+        "target_mcse": options.target_mcse,
         "warmup": options.warmup,
         "chains": options.chains,
         "seed": options.seed,
@@ -327,8 +329,18 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
     parser.add_argument("--channels", type=int, help="width of the hourglass [48]")
     parser.add_argument("--scales", type=int, help="depth of the hourglass [4]")
-    parser.add_argument("--steps", type=int, help=f"steps a chain [{bdip.Settings().steps}]")
-    parser.add_argument("--warmup", type=int, help="of them not averaged [40 %%]")
+    defaults = bdip.Settings()
+    parser.add_argument("--steps", type=int, help="steps a chain [until the mean is known]")
+    parser.add_argument(
+        "--max-steps", type=int, metavar="N",
+        help=f"without --steps, stop after so many in any case [{defaults.max_steps}]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--target-mcse", type=float, metavar="SHARE",
+        help="without --steps, stop where the Monte Carlo error of the mean is this share of its "
+        f"standard deviation [{defaults.target_mcse:g}]",
+    )  # fmt: skip
+    parser.add_argument("--warmup", type=int, help="steps not averaged [found; 40 %% of --steps]")
     parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")
     parser.add_argument("--seed", type=int, default=0, help="[0]")
     parser.add_argument("--devices", metavar="N", type=int, help="run chains on N devices [all]")

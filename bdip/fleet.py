@@ -110,7 +110,13 @@ class Fleet(Run):
         """What each chain has to show, on the host."""
         kept, trace = jax.device_get(self.kept), self.trace
         return [
-            Outcome(self.done, self.draws_kept, _row(kept, place), _row(trace, place))
+            Outcome(
+                self.done,
+                _row(kept, place),
+                _row(trace, place),
+                self.stored("draws"),
+                self.stored("probe"),
+            )
             for place in range(self.width)
         ]
 

@@ -12,11 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.diagnostics import Mixing, chi2_blocks, chi2_drift, mixing_maps, scores, verdict
+from bdip.diagnostics import (
+    Mixing,
+    chi2_blocks,
+    chi2_drift,
+    mixing_maps,
+    relative_chi2,
+    scores,
+    verdict,
+)
+from bdip.diagnostics.mixing import LEAST_DRAWS
 from bdip.files import write_whole
 from bdip.likelihood import PoissonGaussian
 
 FORMAT = 1  # of saved files
+OPTIONAL = ("holdout", "probe")  # arrays that not every file has
 
 
 class PosteriorFileError(ValueError):
@@ -39,6 +49,8 @@ class Posterior:
     complete: False where the run was interrupted, and the answer is what there was.
     holdout: what was measured at the pixels held out from the sampler, in the mean's shape; NaN at
         all others. None where none were.
+    probe: draws of some thousand evenly spaced pixels (chains, m, h, w[, C]), closer in time than `draws`: how
+        fast the chains forget is told by these. None in files of older versions.
     """
 
     mean: NDArray[np.float32]
@@ -49,6 +61,7 @@ class Posterior:
     complete: bool = True
     reported: tuple[str, ...] = field(default=())
     holdout: NDArray[np.float32] | None = None
+    probe: NDArray[np.float32] | None = None
 
     @property
     def warmup(self) -> int:
@@ -110,11 +123,12 @@ class Posterior:
             halves, should agree, and so should `chi2_block_1` to `_4`, with errors; `chi2_fall` is
             from the first to the last of these.
         `rhat_median`, `rhat_95` (95th percentile), `ess_median`, and `mcse_ratio`, the root of
-            mean MCSE² over mean std²: see `Mixing`.
+            mean MCSE² over mean std²: see `Mixing`. These are of the `probe`, and the maps of the `draws`,
+            which are fewer and can be worth no more than their number.
         `holdout_…`, only where pixels were held out: `holdout_pixels`, and the scores of
             `bdip.diagnostics.scores` for the measured values there under N(mean, std² + σ²).
         """
-        return {**self._chi2(), **self.mixing.numbers(self.std), **self._held_out()}
+        return {**self._chi2(), **self._mixing_numbers, **self._held_out()}
 
     @property
     def verdict(self) -> tuple[str, ...]:
@@ -134,11 +148,18 @@ class Posterior:
             }
         )
 
+    @cached_property
+    def _mixing_numbers(self) -> dict[str, float]:
+        """What `diagnostics` says of mixing."""
+        draws = self.draws if self.probe is None else self.probe
+        if draws.shape[1] < LEAST_DRAWS:
+            return self.mixing.numbers(self.std)
+        return mixing_maps(draws).numbers(draws.std(axis=(0, 1), ddof=1))
+
     def _chi2(self) -> dict[str, float]:
         """What `diagnostics` says of χ²; where σ is sampled, of the residuals in units of its mean."""
-        kept = self.trace["chi2"][:, self.warmup :]
-        if self._sampled:  # σ goes with the residuals, so that χ² itself would hide a drift
-            kept = kept * (self.trace["noise_std"][:, self.warmup :] / self.noise_std[0]) ** 2
+        sigma = self.trace["noise_std"][:, self.warmup :] if self._sampled else None
+        kept = relative_chi2(self.trace["chi2"][:, self.warmup :], sigma)
         told = kept.shape[1] >= 2
         blocks = chi2_blocks(kept)
         # A chain that was stopped early ends in NaN.
@@ -223,9 +244,24 @@ class Posterior:
                 f"z {found['holdout_z_mean']:.2f} ± {found['holdout_z_std']:.2f}; CRPS {found['holdout_crps']:.4g}"
             )
         lines.append("verdict   " + "\n          ".join(self.verdict))
+        lines += self._length_line()
         if not self.complete:
             lines.append(f"INCOMPLETE: stopped after {steps} of {settings['steps']} steps")
         return "\n".join(lines)
+
+    def _length_line(self) -> list[str]:
+        """Why a chain that ends by itself did so."""
+        settings = self.settings
+        if not (settings.get("stopped") and self.complete):
+            return []
+        stopped, target = settings["stopped"], settings["target_mcse"]
+        found = (
+            f"Monte Carlo error {100 * stopped['mcse']:.1f} % of std, R-hat {stopped['rhat']:.2f}"
+        )
+        if stopped["reached"]:
+            return [f"length    enough: {found}, as asked ({100 * target:.1f} %)"]
+        budget = f"length    max_steps = {settings['steps']} came first: {found}; asked were"
+        return [f"{budget} {100 * target:.1f} % and {settings['target_rhat']:.2f}"]
 
     @property
     def _right_chi2(self) -> str:
@@ -262,8 +298,9 @@ class Posterior:
         }  # fmt: skip
         arrays = {f"trace.{name}": values for name, values in self.trace.items()}
         arrays |= {"mean": self.mean, "std": self.std, "draws": self.draws}
-        if self.holdout is not None:
-            arrays["holdout"] = self.holdout
+        for name in OPTIONAL:
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         content = BytesIO()
         np.savez(content, header=text, **arrays)  # type: ignore[arg-type]
@@ -285,7 +322,7 @@ class Posterior:
                     f"{path} has format {header['format']}, this bdip reads {FORMAT}: use the "
                     "version of bdip that wrote it."
                 )
-            holdout = arrays.pop("holdout", None)
+            optional = [arrays.pop(name, None) for name in OPTIONAL]
             mean, std, draws = (arrays.pop(name) for name in ("mean", "std", "draws"))
         except FileNotFoundError:
             raise
@@ -298,4 +335,4 @@ class Posterior:
         trace = {name.removeprefix("trace."): values for name, values in arrays.items()}
         reported = tuple(header["reported"])
         settings, complete = header["settings"], header["complete"]
-        return Posterior(mean, std, draws, trace, settings, complete, reported, holdout)
+        return Posterior(mean, std, draws, trace, settings, complete, reported, *optional)

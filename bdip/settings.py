@@ -7,6 +7,10 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T")
 
 WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
+FIXED_STEPS = 3000  # of what cannot say by itself when to stop, such as descents
+# The mean loses 10 log₁₀(1 + 0.15²) = 0.1 dB by it (the 3 dB law), and twice the steps gain half of that.
+MCSE_SHARE = 0.15
+RHAT = 1.1  # Gelman et al., Bayesian Data Analysis (3rd ed., 2013), p. 287
 
 
 class SettingsError(ValueError):
@@ -23,8 +27,14 @@ def require(holds: bool, name: str, found: object, expected: str) -> None:
 class Settings:
     """How long to run and what to keep; `None` stands for the default said beside it.
 
-    steps: steps of each chain, warm-up included.
-    warmup: steps before the first kept one; 40 % of the steps for samplers, none for descents.
+    steps: steps of each chain, warm-up included. By default a sampler of the posterior ends by itself, where
+        `target_mcse` and `target_rhat` are reached or else after `max_steps`; all others do 3,000.
+    max_steps: the budget of a chain that ends by itself.
+    target_mcse: Monte Carlo error of the mean image, as a part of its standard deviation (root mean
+        squares over the pixels), at which to stop.
+    target_rhat: R-hat, of half the pixels, below which to stop.
+    warmup: steps before the first kept one. By default 40 % of a given number of `steps`; where the chain ends by
+        itself, until χ² and energy are stationary, and as long again to cool; none for descents.
     draws: thinned draws stored for quantiles and diagnostics, evenly spaced after the warm-up. The
         mean and the standard deviation use *every* step after the warm-up, whatever this is.
     draws_memory: bytes that the stored draws of all chains may take; fewer are stored rather than
@@ -41,7 +51,10 @@ class Settings:
         the device. `math.inf` refuses none.
     """
 
-    steps: int = 3000
+    steps: int | None = None
+    max_steps: int = 20_000
+    target_mcse: float = MCSE_SHARE
+    target_rhat: float = RHAT
     warmup: int | None = None
     draws: int = 100
     draws_memory: int = 2**28
@@ -53,13 +66,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         warmup = 0 if self.warmup is None else self.warmup
-        for name in ("steps", "warmup", "draws", "block"):
+        for name in ("steps", "max_steps", "warmup", "draws", "block"):
             value = getattr(self, name)
             require(value is None or isinstance(value, Integral), name, value, "a whole number")
-        require(self.steps >= 1, "steps", self.steps, "at least 1")
-        require(
-            0 <= warmup < self.steps, "warmup", warmup, f"from 0 to steps − 1 = {self.steps - 1}"
-        )
+        name, most = ("max_steps", self.max_steps) if self.steps is None else ("steps", self.steps)
+        require(most >= 1, name, most, "at least 1")
+        require(0 <= warmup < most, "warmup", warmup, f"from 0 to {name} − 1 = {most - 1}")
+        require(self.target_mcse > 0, "target_mcse", self.target_mcse, "above 0, such as 0.15")
+        require(self.target_rhat > 1, "target_rhat", self.target_rhat, "above 1, such as 1.1")
         require(self.draws >= 0, "draws", self.draws, "0 or more")
         average = 0 if self.output_average is None else self.output_average
         require(0 <= average <= 1, "output_average", average, "from 0 to 1, such as 0.99")
@@ -71,9 +85,14 @@ class Settings:
 
     def resolve(self, exact: bool, uncertain: bool, input_jitter: float) -> "Resolved":
         """The settings with every default filled in, for a sampler of these properties."""
+        ends_itself = self.steps is None and exact
+        steps = self.max_steps if ends_itself else _given(self.steps, FIXED_STEPS)
+        warmup = None if ends_itself else int(WARMUP_SHARE * steps) if uncertain else 0
         return Resolved(
-            steps=self.steps,
-            warmup=_given(self.warmup, int(WARMUP_SHARE * self.steps) if uncertain else 0),
+            steps=steps,
+            target_mcse=self.target_mcse if ends_itself else None,
+            target_rhat=self.target_rhat if ends_itself else None,
+            warmup=_given(self.warmup, warmup),
             draws=self.draws if uncertain else 0,
             draws_memory=self.draws_memory,
             output_average=_given(self.output_average, 1.0 if uncertain else 0.0),
@@ -83,10 +102,16 @@ class Settings:
 
 
 class Resolved(NamedTuple):
-    """`Settings` without open questions; the record of a run."""
+    """`Settings` without open questions; the record of a run.
+
+    With a `target_mcse` the chains end by themselves and `steps` is their budget; without a `warmup`, so does
+    the warm-up.
+    """
 
     steps: int
-    warmup: int
+    target_mcse: float | None
+    target_rhat: float | None
+    warmup: int | None
     draws: int
     draws_memory: int
     output_average: float

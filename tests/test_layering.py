@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
 HELPERS = "_version types trees files errors compiling"
-ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet checkpoint"
+ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet stopping checkpoint"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "chain": f"{HELPERS} potential problem likelihood networks.base samplers.base moments",
     "memory": f"{HELPERS} networks.base",
     "fleet": f"{HELPERS} chain networks.base samplers.base problem settings",
+    "stopping": f"{HELPERS} chain diagnostics",
     "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
     "holdout": f"{HELPERS} likelihood operators problem settings",
     "posterior": f"{HELPERS} chain moments diagnostics likelihood problem",

@@ -46,6 +46,19 @@ def chi2_drift(chi2: ArrayLike) -> tuple[float, float]:
     return float(values[:half].mean()), float(values[half:].mean())
 
 
+def relative_chi2(chi2: ArrayLike, noise_std: ArrayLike | None) -> Values:
+    """χ² (k, t) in units of one σ, the mean one of all steps, where each step has drawn its own.
+
+    With a σ of its own each χ² is about 1, for σ goes with the residuals, and hides a drift. As it is
+    where `noise_std` is None.
+    """
+    values = np.asarray(chi2, np.float64)
+    if noise_std is None:
+        return values
+    sigma = np.asarray(noise_std, np.float64)
+    return values * (sigma / np.nanmean(sigma)) ** 2
+
+
 def chi2_blocks(chi2: ArrayLike, blocks: int = BLOCKS) -> Blocks:
     """χ² (k, t) of the kept steps of k chains in `blocks` equal blocks of time.
 

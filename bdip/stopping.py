@@ -1,0 +1,206 @@
+"""When to stop: chains that find their own warm-up, and end where their mean is known well enough.
+
+Descent must be stopped before it has learned the noise. A sampler need not be stopped at all: more
+steps only make the average better, and the rule here says when they are no longer worth it. All it
+looks at are the chains themselves, at steps fixed beforehand: the clock changes nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdip.chain import STORES, Progress, Run
+from bdip.diagnostics import chi2_blocks, mixing_maps, relative_chi2
+from bdip.diagnostics.chi2 import Blocks
+
+WARMUP_LOOKS = 50  # steps between two looks at a chain that warms up
+SHORTEST_WARMUP = 200  # steps before the first look
+LONGEST_WARMUP = 0.25  # of the budget, after which it ends in any case
+FIRST_LOOK = 300  # kept steps
+LOOKS_GROW = 1.2  # each look comes after so many times the kept steps of the last
+FIRST_THIN = 5  # steps from one stored draw to the next; doubled whenever the room is full
+LEAST_DRAWS = 20  # of all chains together, to judge by
+
+SURE = 3.0  # standard errors beyond which a fall is not luck
+LEAST_CHI2_FALL = 0.02  # of χ²: one per cent of σ
+# Of the energy, most of which is the prior's, of weights that the data hardly reach: those still move
+# when the image has long settled.
+LEAST_ENERGY_FALL = 0.1
+
+Rows = NDArray[np.floating[Any]]
+
+
+class Judgement(NamedTuple):
+    """Monte Carlo error over standard deviation (root mean squares), and R-hat of half the pixels."""
+
+    mcse: float
+    rhat: float
+
+
+class Fixed:
+    """Chains of a length fixed beforehand, one after another."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        self.runs = runs
+
+    def blocks(self, length: int | None = None) -> Iterator[tuple[Run, Progress]]:
+        """Advance each chain to its end, yielding after each block of `length` steps."""
+        for run in self.runs:
+            for progress in run.blocks(length):
+                yield run, progress
+
+    @property
+    def finished(self) -> bool:
+        """Whether all chains have come to their end."""
+        return all(run.done == run.steps for run in self.runs)
+
+    def record(self) -> dict[str, Any]:
+        """What the run's record says of it, in JSON types."""
+        return {}
+
+
+class Converging:
+    """Chains on their way to a mean known to `target_mcse` of its standard deviation.
+
+    `judgement` is the last one, and `reached` says whether it was good enough.
+    """
+
+    def __init__(
+        self, runs: list[Run], target_mcse: float, target_rhat: float, warmup: int | None
+    ) -> None:
+        self.runs = runs
+        self.target = Judgement(target_mcse, target_rhat)
+        self.warmup = warmup
+        self.reached = False
+        self.judgement: Judgement | None = None
+
+    def blocks(self, length: int | None = None) -> Iterator[tuple[Run, Progress]]:
+        """Advance all chains to their end, yielding after each block of `length` steps."""
+        yield from self._warm_up(length)
+        yield from self._sample(length)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the mean is known well enough, or the budget is spent."""
+        return self.reached or all(run.done == run.steps for run in self.runs)
+
+    def record(self) -> dict[str, Any]:
+        """Steps done or, where cut short, allowed; the warm-up that was found; and why it ended."""
+        found = None
+        if self.judgement is not None:
+            found = {**self.judgement._asdict(), "reached": self.reached}
+        return {
+            "steps": self.done if self.finished else self.budget,
+            "warmup": self.runs[0].plan.warmup,
+            "max_steps": self.budget,
+            "stopped": found,
+        }
+
+    @property
+    def done(self) -> int:
+        """Steps done, of each chain."""
+        return self.runs[0].done
+
+    @property
+    def budget(self) -> int:
+        """The most steps, of each chain."""
+        return self.runs[0].steps
+
+    @property
+    def kept(self) -> int:
+        """Steps in the average, of each chain."""
+        return self.done - self.runs[0].plan.warmup
+
+    def _to(self, step: int, length: int | None) -> Iterator[tuple[Run, Progress]]:
+        for run in self.runs:
+            for progress in run.blocks(length, until=step):
+                yield run, progress
+
+    def _warm_up(self, length: int | None) -> Iterator[tuple[Run, Progress]]:
+        """Hot until χ² and energy are stationary, then as long again: schedules cool in the second half."""
+        if self.warmup is None:
+            most = max(1, int(LONGEST_WARMUP * self.budget / 2))
+            looks = range(min(SHORTEST_WARMUP, most), most, WARMUP_LOOKS)
+            for step in [*looks, most]:
+                yield from self._to(step, length)
+                if settled(self._trace("energy"), self._chi2()):
+                    break
+            self.warmup = 2 * step
+        for run in self.runs:
+            run.warm_up_to(self.warmup)
+        yield from self._to(self.warmup, length)
+
+    def _sample(self, length: int | None) -> Iterator[tuple[Run, Progress]]:
+        look = FIRST_LOOK
+        while self.done < self.budget:
+            start = self.done - self.kept
+            full = {store: self.runs[0].full_at(store) for store in STORES}
+            yield from self._to(min(start + look, *full.values(), self.budget), length)
+            for store, step in full.items():
+                if step == self.done:
+                    for run in self.runs:
+                        run.thin_out(store)
+            if self.kept >= look or self.done == self.budget:
+                look = math.ceil(LOOKS_GROW * look)
+                if self._still_falls():
+                    for run in self.runs:
+                        run.keep_from_here()
+                    look = FIRST_LOOK
+                elif self._is_reached():
+                    return
+
+    def _still_falls(self) -> bool:
+        """Whether χ² of the kept steps surely falls: then they belong to the warm-up."""
+        kept = self._chi2()[:, -self.kept :]
+        return self.done < self.budget and falls(chi2_blocks(kept), LEAST_CHI2_FALL)
+
+    def _is_reached(self) -> bool:
+        self.judgement = judge(self.runs)
+        found, target = self.judgement, self.target
+        self.reached = found.mcse <= target.mcse and found.rhat <= target.rhat
+        return self.reached
+
+    def _trace(self, name: str) -> Rows:
+        """A column of the trace, of all chains (k, t)."""
+        rows = [np.atleast_2d(getattr(run.trace, name)) for run in self.runs]
+        return np.concatenate(rows).astype(np.float64)
+
+    def _chi2(self) -> Rows:
+        sampled = self.runs[0].problem.noise.sampled
+        return relative_chi2(self._trace("chi2"), self._trace("noise_std") if sampled else None)
+
+
+def settled(energy: Rows, chi2: Rows) -> bool:
+    """Whether neither χ² nor energy (k, t) surely falls in the second half of the steps so far."""
+    half = energy.shape[1] // 2
+    level = abs(energy[:, half:].mean())
+    return not (
+        falls(chi2_blocks(chi2[:, half:]), LEAST_CHI2_FALL)
+        or moves(chi2_blocks(energy[:, half:]), LEAST_ENERGY_FALL * level)
+    )
+
+
+def falls(blocks: Blocks, least: float) -> bool:
+    """Whether the last block is lower than the first by more than `least` and more than luck."""
+    return blocks.fall > max(least, SURE * blocks.fall_error)
+
+
+def moves(blocks: Blocks, least: float) -> bool:
+    """The same, or higher."""
+    return abs(blocks.fall) > max(least, SURE * blocks.fall_error)
+
+
+def judge(runs: list[Run]) -> Judgement:
+    """How well the mean is known, and whether chains and their halves agree, by the probed pixels.
+
+    Infinite where there are too few draws to say.
+    """
+    draws = np.concatenate([run.probe() for run in runs])
+    if draws.shape[0] * draws.shape[1] < LEAST_DRAWS:
+        return Judgement(math.inf, math.inf)
+    numbers = mixing_maps(draws).numbers(draws.std(axis=(0, 1), ddof=1))
+    found = [np.nan_to_num(numbers[name], nan=np.inf) for name in ("mcse_ratio", "rhat_median")]
+    return Judgement(*map(float, found))

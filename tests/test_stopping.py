@@ -1,0 +1,212 @@
+"""Chains that end by themselves: where the mean is known as well as asked, not before, and whatever the clock says."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import bdip
+from bdip import chain, stopping
+from bdip.diagnostics.chi2 import Blocks
+from bdip.samplers import Constant, Cooling, Psgld, Sgld
+from bdip.stopping import Converging, falls, settled
+from tests.fakes import Pixels, unit_problem
+
+SIGMA, PRECISION, SIZE = 0.5, 2.0, 16
+# U = (θ − y)²/(2σ²) + λθ²/2 at each pixel.
+CURVATURE = 1 / SIGMA**2 + PRECISION
+IMAGE = np.random.default_rng(0).normal(0.5, 0.3, (SIZE, SIZE))
+POSTERIOR_MEAN = IMAGE / SIGMA**2 / CURVATURE
+
+
+def run(**options):
+    plain = {
+        "generator": Pixels(), "sampler": Sgld(Constant(0.05)), "noise_std": SIGMA,
+        "data_range": (0, 1), "weight_precision": PRECISION, "progress": False,
+    }  # fmt: skip
+    return bdip.sample(IMAGE, **{**plain, **options})
+
+
+@pytest.mark.parametrize("target", [0.15, 0.07])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_error_of_the_mean_is_what_was_asked_for_where_a_chain_ends(target, seed):
+    found = run(target_mcse=target, seed=seed)
+    assert found.settings["stopped"]["reached"]
+    assert found.complete
+    # 256 independent pixels: the root mean square of their errors is known to 1/√512, 4 %. The chain ends at the
+    # first look, each 1.2 times as long as the last, at which a ratio estimated to some 10 % is low enough.
+    error = np.sqrt(np.mean((found.mean - POSTERIOR_MEAN) ** 2) * CURVATURE)
+    assert 0.6 * target < error < 1.3 * target
+    # AR(1) with a = 1 − εl/2 = 0.85 has 2 (1 + a)/(2 (1 − a)) = 12.3 steps to an effective draw.
+    steps = (found.settings["steps"] - found.warmup) / 12.3
+    assert 1.2**-2 * target**-2 < steps * 1.3
+
+
+def test_blocks_and_the_clock_change_nothing():
+    same = [run(settings=bdip.Settings(block=block)) for block in (None, 7, 100)]
+    for other in same[1:]:
+        np.testing.assert_array_equal(same[0].mean, other.mean)
+        np.testing.assert_array_equal(same[0].draws, other.draws)
+        np.testing.assert_array_equal(same[0].probe, other.probe)
+        assert same[0].settings == other.settings
+
+
+def test_a_chain_that_begins_far_out_warms_up_for_longer_and_leaves_no_trace_of_it():
+    # From 300 standard deviations away, a slow chain: a = 1 − 0.001 · 6/2, a time constant of 333 steps.
+    slow = {"sampler": Sgld(Constant(0.001)), "target_mcse": 0.3}
+    near, far = (run(generator=Pixels(offset=offset), **slow) for offset in (0.5, 100.0))
+    assert near.warmup < far.warmup
+    # exp(−t/333) of 100 must be gone: less than a standard deviation of 0.4 after 1,840 steps.
+    assert far.warmup > 1500
+    assert abs(far.mean - POSTERIOR_MEAN).max() < 5 * 0.3 / np.sqrt(CURVATURE) + 0.05
+
+
+def test_a_fall_of_chi2_after_the_warm_up_makes_the_chain_keep_from_there_on():
+    found = run(generator=Pixels(offset=100.0), sampler=Sgld(Constant(0.001)), warmup=10)
+    assert found.warmup > 1000
+    kept = found.trace["chi2"][0, found.warmup :]
+    assert (
+        kept.max() < 2
+    )  # of 256 pixels: χ² is 0.2 to 1 where it is stationary, and 40,000 at the start
+
+
+def test_where_the_budget_is_spent_first_it_is_said():
+    found = run(max_steps=700, target_mcse=0.01)
+    assert found.settings["steps"] == found.settings["max_steps"] == 700
+    assert found.trace["chi2"].shape == (1, 700)
+    assert found.complete
+    assert not found.settings["stopped"]["reached"]
+    assert "max_steps = 700 came first" in found.summary()
+    assert "length    enough" in run().summary()
+
+
+def test_a_chain_that_is_interrupted_is_incomplete():
+    found = run(max_steps=5000, target_mcse=1e-3, time_limit=1e-9)
+    assert not found.complete
+    assert "stopped after 1 of 5000 steps" in found.summary()
+
+
+def test_several_chains_go_in_step_and_are_judged_together():
+    one, four = run(), run(chains=4)
+    steps = four.trace["chi2"].shape
+    assert steps[0] == 4
+    assert np.isfinite(four.trace["chi2"]).all()
+    assert steps[1] < one.trace["chi2"].shape[1]
+    assert four.probe.shape[0] == four.draws.shape[0] == 4
+
+
+def test_a_length_or_a_warm_up_that_is_given_is_kept_to():
+    assert run(steps=90).settings["steps"] == 90
+    assert run(steps=90).settings["target_mcse"] is None
+    assert run(warmup=123).warmup == 123
+    assert (
+        run(sampler="sgd", max_steps=5).settings["steps"] == 3000
+    )  # a descent cannot tell when to stop
+
+
+def test_a_schedule_is_hot_until_the_chain_has_settled_and_cold_when_it_is_kept():
+    found = run(sampler=Psgld(Cooling(0.02, 0.005), momentum=None))
+    step_size = found.trace["step_size"][0]
+    hot, cold = np.isclose(step_size, 0.02, rtol=1e-6), np.isclose(step_size, 0.005, rtol=1e-6)
+    settled_at, cooled_at = int(np.argmin(hot)), int(np.argmax(cold))
+    assert cooled_at == pytest.approx(2 * settled_at, abs=2)
+    assert (np.diff(step_size[settled_at:cooled_at]) < 0).all()
+    assert cold[cooled_at:].all()
+    assert cooled_at <= found.warmup
+
+
+@pytest.mark.parametrize("store", ["draws", "probe"])
+def test_a_store_that_is_full_is_thinned_to_every_second_and_filled_up_at_double_distance(
+    store, monkeypatch
+):
+    monkeypatch.setattr(chain, "PROBE_DRAWS", 6)
+    problem, sampler, key = unit_problem((8, 8)), Sgld(Constant(0.05)), jax.random.key(0)
+
+    def begun(draws, **plan):
+        return chain.start(problem, Pixels(), sampler, chain.Plan(10, **plan), 60, draws, key)
+
+    every = begun(50, thin=1)
+    every.advance(60)
+    images = np.asarray(every.kept.draws)  # of steps 10 to 59
+    thinned = begun(6, thin=3, probe_thin=3)
+    while thinned.done < 60:
+        full = thinned.full_at(store)
+        for _ in thinned.blocks(until=full):
+            pass
+        if thinned.done == full:
+            thinned.thin_out(store)
+    # 3, 6, …, 18 are full; of them 6, 12, 18 remain; on to 24, 30, 36, of which 12, 24, 36; and then 48.
+    kept = np.asarray(getattr(thinned.kept, store))[: thinned.stored(store)]
+    np.testing.assert_array_equal(kept, images[[11, 23, 35, 47]])
+
+
+def test_what_was_kept_is_forgotten_where_keeping_begins_anew():
+    problem, sampler, key = unit_problem(), Sgld(Constant(0.05)), jax.random.key(0)
+
+    def begun(warmup):
+        return chain.start(problem, Pixels(), sampler, chain.Plan(warmup, 2), 40, 5, key)
+
+    late, anew = begun(20), begun(5)
+    late.advance(40)
+    anew.advance(20)
+    anew.keep_from_here()
+    anew.advance(20)
+    assert anew.plan == late.plan
+    jax.tree.map(np.testing.assert_array_equal, anew.kept, late.kept)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_stationary_chain_has_settled_and_one_that_falls_has_not(seed):
+    rng = np.random.default_rng(seed)
+    # AR(1) with a time constant of 20 steps.
+    noise = np.zeros((1, 1000))
+    for t in range(1, 1000):
+        noise[:, t] = 0.95 * noise[:, t - 1] + 0.005 * rng.standard_normal(1)
+    flat = np.ones((1, 1000))
+    assert settled(1000 * (flat + noise), 1 + noise)
+    fall = np.linspace(0.2, 0, 1000)
+    assert not settled(1000 * (flat + noise), 1 + noise + fall)
+    # The energy may move by a tenth of itself, in the second half of the steps, and no more, either way.
+    assert settled(1000 * (flat + noise + fall / 4), 1 + noise)
+    assert not settled(1000 * (flat + noise + 3 * fall), 1 + noise)
+    assert not settled(1000 * (flat + noise - 3 * fall + 1), 1 + noise)
+
+
+def test_a_fall_counts_if_it_is_large_and_sure():
+    def blocks(fall, error):
+        return Blocks(np.array([1 + fall, 1, 1, 1.0]), np.full(4, error / np.sqrt(2)))
+
+    assert falls(blocks(0.1, 0.03), 0.02)
+    assert not falls(blocks(0.1, 0.04), 0.02)
+    assert not falls(blocks(0.015, 0.001), 0.02)
+    assert not falls(blocks(-0.1, 0.001), 0.02)
+
+
+def test_too_few_draws_judge_nothing():
+    course = Converging([], 0.1, 1.1, None)
+    problem, key = unit_problem(), jax.random.key(0)
+    begun = chain.start(problem, Pixels(), Sgld(Constant(0.05)), chain.Plan(0, 1), 30, 5, key)
+    begun.advance(stopping.LEAST_DRAWS - 1)
+    assert stopping.judge([begun]) == (np.inf, np.inf)
+    begun.advance(1)
+    assert np.isfinite(stopping.judge([begun])).all()
+    assert course.judgement is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_steps": 0}, "max_steps is 0: expected at least 1"),
+        ({"target_mcse": 0.0}, "target_mcse is 0.0: expected above 0"),
+        (
+            {"settings": bdip.Settings(), "warmup": 20000},
+            "warmup is 20000: expected from 0 to max_steps",
+        ),
+    ],
+)
+def test_targets_out_of_range_are_refused(options, message):
+    with pytest.raises(bdip.SettingsError, match=message):
+        run(**options)
+    with pytest.raises(bdip.SettingsError, match="target_rhat is 1.0: expected above 1"):
+        replace(bdip.Settings(), target_rhat=1.0)
