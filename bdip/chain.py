@@ -53,11 +53,15 @@ class Kept(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Energy, χ² and step size at each step (t,)."""
+    """Energy, χ², step size, and the energy that was not conserved, at each step (t,).
+
+    The last is NaN for samplers that conserve none.
+    """
 
     energy: Any
     chi2: Any
     step_size: Any
+    energy_error: Any
 
 
 class Plan(NamedTuple):
@@ -297,7 +301,8 @@ def _step(
     evaluate = jax.value_and_grad(energy, has_aux=True)
     (value, terms), grad = evaluate(state.params, generator, latent, problem)
     params, moved = sampler.step(noise_key, state.params, grad, state.sampler, value)
-    row = Trace(value, terms.chi2, moved.step_size)
+    energy_error = getattr(moved, "energy_error", jnp.float32(jnp.nan))
+    row = Trace(value, terms.chi2, moved.step_size, energy_error)
     return ChainState(params, moved, state.latent, state.step + 1, state.key), terms.image, row
 
 

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from bdip import chain, moments
 from bdip.chain import BLOCK_CAPACITY, DivergedError, Plan, run_block
 from bdip.potential import energy
-from bdip.samplers import Adam, Constant, Polynomial, Psgld, Sgd, Sgld
+from bdip.samplers import Adam, Constant, Mclmc, Polynomial, Psgld, Sgd, Sgld
 from tests.fakes import CountingPixels, JitteredPixels, Perceptron, Pixels, unit_problem
 
 KEY = jax.random.key(7)
@@ -44,7 +44,8 @@ def everything(run):
 
 def equal(first, second):
     return all(
-        np.array_equal(a, b) for a, b in zip(everything(first), everything(second), strict=True)
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(everything(first), everything(second), strict=True)
     )
 
 
@@ -62,6 +63,7 @@ def images_of(run):
 EXACT = {
     "sgld, pixels": (SGLD, Pixels()),
     "psgld, perceptron": (Psgld(SLOWING), Perceptron()),
+    "mclmc, perceptron": (Mclmc(SLOWING), Perceptron()),
     "adam, perceptron": (Adam(Constant(0.01)), Perceptron()),
 }
 every_chain = pytest.mark.parametrize(("sampler", "generator"), EXACT.values(), ids=EXACT)
@@ -242,7 +244,7 @@ def test_the_trace_holds_energy_chi2_and_step_size_of_every_step():
 def test_a_run_before_its_first_step_is_valid():
     run = start()
     assert run.done == run.draws_kept == 0
-    assert [column.shape for column in run.trace] == [(0,)] * 3
+    assert [column.shape for column in run.trace] == [(0,)] * 4
 
 
 # --------------------------------------------------------------------------------- progress
