@@ -95,7 +95,7 @@ def sample(
             observed extremes, reported, for floats.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
-        sampler: "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
+        sampler: "psgld", "mclmc", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `warmup`, `draws`, `weight_precision` and
             `memory_limit` beside it replace its own.
         step_size: ε, a number or a schedule such as `bdip.samplers.Polynomial(a, b, gamma)`.
