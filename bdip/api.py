@@ -116,7 +116,7 @@ def sample(
             observed extremes, reported, for floats.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
-        sampler: "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
+        sampler: "psgld", "mclmc", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
             `weight_precision` and `memory_limit` beside it replace its own.
         steps: steps of each chain. By default a sampler of the posterior ends by itself: where the Monte

@@ -68,11 +68,15 @@ class Kept(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Energy, χ² and step size at each step (t,), and σ where it is sampled, else None."""
+    """Energy, χ², step size, and the energy that was not conserved, at each step (t,).
+
+    The last is NaN for samplers that conserve none. `noise_std` is σ where it is sampled, else None.
+    """
 
     energy: Any
     chi2: Any
     step_size: Any
+    energy_error: Any
     noise_std: Any = None
 
 
@@ -345,7 +349,7 @@ def empty_trace(problem: Problem, length: int, zeros: Callable[..., Any]) -> Tra
     """A trace of so many zeros, of what there is to trace of this problem."""
     column = partial(zeros, length, np.float32)
     noise_std = column() if problem.noise.sampled else None
-    return Trace(column(), column(), column(), noise_std)
+    return Trace(column(), column(), column(), column(), noise_std)
 
 
 def block(
@@ -385,7 +389,9 @@ def _step(
     evaluate = jax.value_and_grad(energy, has_aux=True)
     (value, terms), grad = evaluate(state.params, generator, latent, problem)
     params, moved = sampler.step(noise_key, state.params, grad, state.sampler, value)
-    row = Trace(value, terms.chi2, moved.step_size, _noise_std(step_key, problem, terms))
+    energy_error = getattr(moved, "energy_error", jnp.float32(jnp.nan))
+    noise_std = _noise_std(step_key, problem, terms)
+    row = Trace(value, terms.chi2, moved.step_size, energy_error, noise_std)
     return ChainState(params, moved, state.latent, state.step + 1, state.key), terms.image, row
 
 

@@ -41,8 +41,8 @@ class Posterior:
     std: posterior standard deviation, same shape; NaN where the method gives none (plain descent)
         or where nothing was kept.
     draws: thinned draws (chains, draws, H, W[, C]).
-    trace: "energy", "chi2" and "step_size", each (chains, steps) float32, over *all* steps; where σ
-        is sampled also "noise_std", in the image's units.
+    trace: "energy", "chi2", "step_size" and "energy_error" (NaN but for `mclmc`), each (chains, steps)
+        float32, over *all* steps; where σ is sampled also "noise_std", in the image's units.
     settings: everything that defines the run, in JSON types: sampler, generator, steps, warm-up,
         σ (its median where pixels differ, the estimate where it is sampled), the law of the noise,
         λ, seed, versions, device.

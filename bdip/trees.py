@@ -57,6 +57,12 @@ def squared_norm(tree: Tree) -> Scalar:
     return sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)), start=jnp.float32(0))
 
 
+def inner(first: Tree, second: Tree) -> Scalar:
+    """Sum of the products of all entries of two trees alike."""
+    products = jax.tree.map(lambda a, b: jnp.sum(a * b), first, second)
+    return sum(jax.tree.leaves(products), start=jnp.float32(0))
+
+
 def select(condition: Scalar, new: Tree, old: Tree) -> Tree:
     """`new` where the traced scalar `condition` holds, else `old`, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from bdip import chain, moments
 from bdip.chain import BLOCK_CAPACITY, DivergedError, Plan, run_block
 from bdip.potential import energy
-from bdip.samplers import Adam, Constant, Polynomial, Psgld, Sgd, Sgld
+from bdip.samplers import Adam, Constant, Mclmc, Polynomial, Psgld, Sgd, Sgld
 from tests.fakes import CountingPixels, JitteredPixels, Perceptron, Pixels, unit_problem
 
 KEY = jax.random.key(7)
@@ -44,7 +44,8 @@ def everything(run):
 
 def equal(first, second):
     return all(
-        np.array_equal(a, b) for a, b in zip(everything(first), everything(second), strict=True)
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(everything(first), everything(second), strict=True)
     )
 
 
@@ -62,6 +63,7 @@ def images_of(run):
 EXACT = {
     "sgld, pixels": (SGLD, Pixels()),
     "psgld, perceptron": (Psgld(SLOWING), Perceptron()),
+    "mclmc, perceptron": (Mclmc(SLOWING), Perceptron()),
     "adam, perceptron": (Adam(Constant(0.01)), Perceptron()),
 }
 every_chain = pytest.mark.parametrize(("sampler", "generator"), EXACT.values(), ids=EXACT)
@@ -195,7 +197,7 @@ def test_nothing_is_kept_before_the_warm_up_is_over():
         assert run.kept.moments.weight == 0
         assert not run.kept.moments.mean.any()
         assert not run.kept.draws.any()
-        assert run.draws_kept == 0
+        assert run.stored("draws") == 0
     run.advance(1)
     np.testing.assert_array_equal(run.kept.moments.mean, run.kept.image)
 
@@ -205,14 +207,14 @@ def test_the_draws_are_every_thin_th_kept_image():
     images = images_of(run)
     # Kept steps 20, …, 59; the 8th is 27, then 35, 43, 51, 59.
     np.testing.assert_array_equal(run.kept.draws, images[[27, 35, 43, 51, 59]])
-    assert run.draws_kept == 5
+    assert run.stored("draws") == 5
 
 
 def test_only_so_many_draws_are_stored_as_there_is_room():
     run = start(warmup=20, thin=3, draws=2)
     images = images_of(run)
     np.testing.assert_array_equal(run.kept.draws, images[[22, 25]])
-    assert run.draws_kept == 2
+    assert run.stored("draws") == 2
     assert finish(start(draws=0)).kept.draws.shape == (0, 6, 5, 1)
 
 
@@ -241,8 +243,8 @@ def test_the_trace_holds_energy_chi2_and_step_size_of_every_step():
 
 def test_a_run_before_its_first_step_is_valid():
     run = start()
-    assert run.done == run.draws_kept == 0
-    assert [column.shape for column in jax.tree.leaves(run.trace)] == [(0,)] * 3
+    assert run.done == run.stored("draws") == run.stored("probe") == 0
+    assert [column.shape for column in jax.tree.leaves(run.trace)] == [(0,)] * 4
 
 
 # --------------------------------------------------------------------------------- progress

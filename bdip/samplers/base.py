@@ -14,7 +14,8 @@ class Sampler(Protocol):
     `warmup` is the number of steps before the first kept one; `exact` says whether the kept draws
     have the posterior as their law (up to discretisation); `uncertain` whether their spread means
     anything; `input_jitter` is the noise that its recipe puts on the latent. A state carries
-    `step_size`, the ε_t of the step that made it: the weight of a draw.
+    `step_size`, the ε_t of the step that made it: the weight of a draw; and, where the dynamics
+    conserves an energy, `energy_error`, what that step added to it, for the trace.
     """
 
     exact: ClassVar[bool]

@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from bdip.samplers.preconditioner import Preconditioner
 from bdip.samplers.schedules import Cooling, Schedule
 from bdip.trees import frozen_pytree, normal_like
 from bdip.types import Params, PRNGKey, Scalar
@@ -57,13 +58,12 @@ class Psgld:
     granularity: str = "weight"
 
     def __post_init__(self) -> None:
-        if self.granularity not in ("weight", "tensor"):
-            raise ValueError(f'granularity is {self.granularity!r}: expected "weight" or "tensor".')
+        _ = self._preconditioner  # refuses an unknown granularity
         if isinstance(self.momentum, float | int) and not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}: expected None, or from 0 to below 1.")
 
     def init(self, params: Params) -> PsgldState:
-        square = jax.tree.map(lambda p: jnp.zeros_like(self._square(p)), params)
+        square = self._preconditioner.start(params)
         velocity = None if self.momentum is None else jax.tree.map(jnp.zeros_like, params)
         return PsgldState(jnp.int32(0), jnp.float32(0), square, velocity)
 
@@ -71,13 +71,7 @@ class Psgld:
         self, key: PRNGKey, params: Params, grad: Params, state: PsgldState, energy: Scalar
     ) -> tuple[Params, PsgldState]:
         step_size = self.step_size(state.step, self.warmup)
-        adapting = jnp.maximum(self.warmup, 1)  # steps: without any, G would be 1/δ
-        decay = jnp.where(state.step < adapting, self.decay, 1.0)
-        square = jax.tree.map(
-            lambda v, g: decay * v + (1 - decay) * self._square(g), state.square, grad
-        )
-        unbias = 1 / (1 - self.decay ** jnp.minimum(state.step + 1, adapting))
-        gain = jax.tree.map(lambda v: 1 / (jnp.sqrt(v * unbias) + self.damping), square)
+        square, gain = self._preconditioner.adapt(state.square, grad, state.step, self.warmup)
         noise = normal_like(key, params)
         move = self._euler if self.momentum is None else self._baoab
         params, velocity = move(step_size, params, grad, gain, noise, state.velocity)
@@ -109,8 +103,9 @@ class Psgld:
         )
         return params, velocity
 
-    def _square(self, grad: Params) -> Params:
-        return grad**2 if self.granularity == "weight" else jnp.mean(grad**2)
+    @property
+    def _preconditioner(self) -> Preconditioner:
+        return Preconditioner(self.decay, self.damping, self.granularity)
 
     @classmethod
     def default(cls, information: float) -> "Psgld":

@@ -87,3 +87,8 @@ ROWS = {
     # As a sampler whose law is not known would be judged.
     "psgld, momentum 0.5, by its replicates": Row(psgld(0.5), None, exact, frozen_psgld, alone=True),
 }  # fmt: skip
+
+# Exact samplers of the registry that have their law tested elsewhere, and why.
+ELSEWHERE = {
+    "mclmc": "tests/test_mclmc.py: its variance has a closed form for many weights at once, not for few",
+}

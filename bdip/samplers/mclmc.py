@@ -1,0 +1,156 @@
+"""Microcanonical Langevin dynamics: a velocity of constant length, turned by the gradient and by noise."""
+
+import math
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bdip.samplers.preconditioner import Preconditioner
+from bdip.samplers.schedules import Cooling, Schedule
+from bdip.trees import frozen_pytree, inner, normal_like
+from bdip.types import Params, PRNGKey, Scalar
+
+# A force below it has a squared length of zero in float32, and turns nothing.
+WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
+
+
+class MclmcState(NamedTuple):
+    """Steps done, the size of the last, the decaying mean of squared gradients, the velocity u.
+
+    `energy_error` is what the last step did not conserve, NaN before there is one; `energy` and
+    `owed`, the work of a kick's second half, are what the next one is reckoned from.
+    """
+
+    step: Scalar
+    step_size: Scalar
+    square: Params
+    velocity: Params
+    energy: Scalar
+    owed: Scalar
+    energy_error: Scalar
+
+
+class Kick(NamedTuple):
+    """The velocity after a kick, and the work done in its two halves, in units of T."""
+
+    velocity: Params
+    first: Scalar
+    second: Scalar
+
+
+@frozen_pytree("granularity")
+class Mclmc:
+    """Microcanonical Langevin dynamics (Robnik, De Luca, Silverstein & Seljak, JMLR 2023; Robnik &
+    Seljak 2023) of d weights, with the frozen preconditioner G of `Psgld` as inverse mass:
+
+        u ← K(u; −√(G/T) ∇U(θ), √ε_t),        θ ← θ + (√ε_t/2) √(TG) u,
+        u ← √d n/‖n‖, n = c u + √(1 − c²) ξ,   θ ← θ + (√ε_t/2) √(TG) u,   ξ ~ N(0, I)
+
+    The velocity keeps the length ‖u‖ = √d. K is the kick by a force f during a time h: the exact
+    solution of u' = (I − uuᵀ/d) f d/(d − 1), which with e = f/‖f‖, δ = h‖f‖√d/(d − 1), a = e·u/√d is
+
+        K(u) = (u + √d e (sinh δ + a (cosh δ − 1))) / Z,   Z = cosh δ + a sinh δ
+
+    It is `Psgld` with momentum c but for that length: the heat that a step adds to some directions
+    cannot stay, and a velocity cannot run away. Nothing is accepted or rejected. In continuous time
+    the law of θ is exp(−U/T); on a quadratic U with curvatures l_i and many weights each variance is
+    T/l_i x coth x, where x tanh x = ε mean(G l)/4, whatever c: about ε mean(G l)/12 too warm.
+
+    The dynamics without noise conserves U/T + (d − 1) Σ log Z. What a step adds to it is the
+    `energy_error`, of which a small enough step leaves little.
+
+    `step_size` is ε; `temperature` must be above 0; the rest is as in `Psgld`.
+    """
+
+    exact: ClassVar[bool] = True
+    uncertain: ClassVar[bool] = True
+    input_jitter: ClassVar[float] = 0.0
+
+    step_size: Schedule
+    temperature: float = 1.0
+    warmup: int = 0
+    momentum: float = 0.95
+    decay: float = 0.99
+    damping: float = 1.0
+    granularity: str = "weight"
+
+    def __post_init__(self) -> None:
+        _ = self._preconditioner  # refuses an unknown granularity
+        if isinstance(self.momentum, float | int) and not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}: expected from 0 to below 1.")
+        if isinstance(self.temperature, float | int) and not self.temperature > 0:
+            raise ValueError(
+                f"temperature is {self.temperature}: expected above 0, for the velocity has a "
+                "constant length. Use sampler='sgd' or 'psgld' to descend."
+            )
+
+    def init(self, params: Params) -> MclmcState:
+        still = jax.tree.map(jnp.zeros_like, params)  # the first refreshment gives it its length
+        square = self._preconditioner.start(params)
+        zero, none = jnp.float32(0), jnp.float32(jnp.nan)
+        return MclmcState(jnp.int32(0), zero, square, still, none, zero, none)
+
+    def step(
+        self, key: PRNGKey, params: Params, grad: Params, state: MclmcState, energy: Scalar
+    ) -> tuple[Params, MclmcState]:
+        step_size = self.step_size(state.step, self.warmup)
+        square, gain = self._preconditioner.adapt(state.square, grad, state.step, self.warmup)
+        scale = jax.tree.map(lambda gain: jnp.sqrt(gain * self.temperature), gain)
+        force = jax.tree.map(lambda s, g: -s * g / self.temperature, scale, grad)
+        time = jnp.sqrt(step_size)
+        kicked = kick(state.velocity, force, time)
+        velocity = refreshed(kicked.velocity, normal_like(key, params), self.momentum)
+        params = jax.tree.map(
+            lambda p, s, before, after: p + time / 2 * s * (before + after),
+            params, scale, kicked.velocity, velocity,
+        )  # fmt: skip
+        error = (energy - state.energy) / self.temperature + state.owed + kicked.first
+        return params, MclmcState(
+            state.step + 1, step_size, square, velocity, jnp.float32(energy), kicked.second, error
+        )
+
+    @property
+    def _preconditioner(self) -> Preconditioner:
+        return Preconditioner(self.decay, self.damping, self.granularity)
+
+    @classmethod
+    def default(cls, information: float) -> "Mclmc":
+        return cls(Cooling(hot=0.006, cold=0.0007))
+
+
+def kick(velocity: Params, force: Params, time: Scalar) -> Kick:
+    """The velocity u, ‖u‖ = √d, after the force has turned it for a time h: K of `Mclmc`.
+
+    The work of a time h is (d − 1) log Z(h). Hyperbolic functions are scaled by exp(−δ), so that
+    no force is too large; from rest (u = 0) the velocity goes along the force.
+    """
+    size = sum(leaf.size for leaf in jax.tree.leaves(force))
+    length, slack = math.sqrt(size), max(size - 1, 1)
+    strength = jnp.sqrt(inner(force, force))
+    unit = 1 / jnp.maximum(strength, WEAKEST)
+    along = inner(force, velocity) * unit / length
+    angle = time * strength * length / slack
+
+    def log_z(angle: Scalar) -> Scalar:
+        return angle + jnp.log(_scaled_z(angle, along))
+
+    fade, z = jnp.exp(-angle), _scaled_z(angle, along)
+    push = (-jnp.expm1(-2 * angle) / 2 + along * jnp.expm1(-angle) ** 2 / 2) / z * length * unit
+    turned = jax.tree.map(lambda u, f: fade / z * u + push * f, velocity, force)
+    first = slack * log_z(angle / 2)
+    return Kick(turned, first, slack * log_z(angle) - first)
+
+
+def refreshed(velocity: Params, noise: Params, momentum: Scalar | float) -> Params:
+    """√d n/‖n‖ of n = c u + √(1 − c²) ξ: the velocity partly forgotten, its length as it was."""
+    fresh = jnp.sqrt(1 - jnp.asarray(momentum) ** 2)
+    mixed = jax.tree.map(lambda u, xi: momentum * u + fresh * xi, velocity, noise)
+    size = sum(leaf.size for leaf in jax.tree.leaves(mixed))
+    shrink = math.sqrt(size) / jnp.sqrt(inner(mixed, mixed))
+    return jax.tree.map(lambda n: shrink * n, mixed)
+
+
+def _scaled_z(angle: Scalar, along: Scalar) -> Scalar:
+    """exp(−δ) Z = exp(−δ) (cosh δ + a sinh δ)."""
+    return (1 + along) / 2 + (1 - along) / 2 * jnp.exp(-2 * angle)

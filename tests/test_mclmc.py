@@ -1,0 +1,261 @@
+"""Microcanonical Langevin dynamics: each part against its differential equation, and the law of its chain."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+from scipy.stats import kstest
+
+import bdip
+from bdip.samplers import Constant, Mclmc
+from bdip.samplers.mclmc import kick, refreshed
+from bdip.trees import inner, normal_like
+from tests.fakes import Pixels
+
+# A few float32 operations on numbers of order one.
+ROUNDING = 2.0**-20
+
+
+def pair(vector):
+    """A vector as a tree of two leaves, of which one is a matrix."""
+    vector = jnp.asarray(vector, jnp.float32)
+    return {"a": vector[:2], "b": vector[2:].reshape(-1, 1)}
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in jax.tree.leaves(tree)])
+
+
+def unit_velocity(seed, size):
+    """A vector of length √d."""
+    vector = np.random.default_rng(seed).normal(size=size)
+    return vector * np.sqrt(size / (vector @ vector))
+
+
+# -------------------------------------------------------------------------------- the kick
+
+
+@pytest.mark.parametrize("time", [0.01, 0.7, 3.0])
+@pytest.mark.parametrize("size", [3, 6])
+def test_a_kick_solves_its_differential_equation_and_counts_its_work(size, time):
+    # u' = (I − uuᵀ/d) f d/(d − 1), and the work is the integral of f·u: what U loses in that time.
+    velocity, force = unit_velocity(0, size), 0.8 * np.random.default_rng(1).normal(size=size)
+
+    def derivative(_, state):
+        u = state[:-1]
+        turn = (force - u * (u @ force) / size) * size / (size - 1)
+        return np.append(turn, u @ force)
+
+    times = [0, time / 2, time]
+    solved = solve_ivp(
+        derivative, times[::2], np.append(velocity, 0), t_eval=times, rtol=1e-10, atol=1e-10
+    ).y
+    found = jax.jit(kick)(pair(velocity), pair(force), jnp.float32(time))
+    np.testing.assert_allclose(flat(found.velocity), solved[:-1, -1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.first, solved[-1, 1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.second, solved[-1, 2] - solved[-1, 1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-20, 1.0, 1e3, 1e10])
+def test_no_kick_changes_the_length_of_the_velocity_however_strong(strength):
+    velocity, force = unit_velocity(0, 50), strength * unit_velocity(1, 50)
+    found = kick(pair(velocity), pair(force), jnp.float32(0.5))
+    assert np.linalg.norm(flat(found.velocity)) == pytest.approx(np.sqrt(50), rel=1e-5)
+    assert np.isfinite([found.first, found.second]).all()
+    if strength >= 1e3:  # it turns all the way
+        np.testing.assert_allclose(flat(found.velocity), unit_velocity(1, 50), rtol=0, atol=1e-5)
+    if strength <= 1e-20:
+        np.testing.assert_allclose(flat(found.velocity), velocity, rtol=0, atol=ROUNDING * 8)
+
+
+def test_from_rest_a_kick_goes_along_the_force():
+    # u = 0 is a = 0, and K(0) = √d e tanh δ; δ = h‖f‖√d/(d − 1) with d = 5, ‖f‖ = √5.
+    force = unit_velocity(1, 5)
+    found = kick(pair(np.zeros(5)), pair(force), jnp.float32(0.4))
+    np.testing.assert_allclose(flat(found.velocity), np.tanh(0.4 * 5 / 4) * force, rtol=1e-5)
+
+
+# ------------------------------------------------------------------------- the refreshment
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6, 0.99])
+def test_a_refreshment_keeps_the_length_and_forgets_all_but_the_momentum(momentum):
+    # With d = 20,000: ‖n‖²/d = 1 + O(1/√d), so that n/‖n‖ √d is n, and what is not c u is normal.
+    size = 20_000
+    velocity, noise = unit_velocity(0, size), np.random.default_rng(1).normal(size=size)
+    found = flat(jax.jit(refreshed)(pair(velocity), pair(noise), momentum))
+    assert found @ found == pytest.approx(size, rel=1e-5)
+    # c is kept up to the correlation of two normal vectors, 1/√d, and the spread of ‖n‖, 1/√(2d).
+    assert abs(found @ velocity / size - momentum) < 4 * 1.5 / np.sqrt(size)
+    fresh = (found - momentum * velocity) / np.sqrt(1 - momentum**2)
+    assert kstest(fresh, "norm").pvalue > 1e-4
+
+
+# -------------------------------------------------------------------------------- the step
+
+
+move = jax.jit(lambda sampler, *args: sampler.step(*args))
+
+
+def kicked_by_numpy(u, f, time):
+    size = len(u)
+    strength = np.sqrt(f @ f)
+    e, angle = f / strength, time * strength * np.sqrt(size) / (size - 1)
+    a = e @ u / np.sqrt(size)
+    z = np.cosh(angle) + a * np.sinh(angle)
+    return (u + np.sqrt(size) * e * (np.sinh(angle) + a * (np.cosh(angle) - 1))) / z
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+@pytest.mark.parametrize("momentum", [0.0, 0.7])
+def test_it_follows_its_formula_through_the_warm_up_and_after_it(momentum, temperature):
+    step_size, decay, damping, warmup, size = 0.3, 0.8, 0.3, 3, 30
+    sampler = Mclmc(
+        Constant(step_size), temperature, warmup, momentum=momentum, decay=decay, damping=damping
+    )
+    rng, time = np.random.default_rng(0), np.sqrt(step_size)
+    theta, u, square = rng.normal(size=size), np.zeros(size), np.zeros(size)
+    params = pair(theta)
+    state = sampler.init(params)
+    for t in range(6):
+        key, g = jax.random.key(t), rng.normal(size=size)
+        noise = flat(normal_like(key, params))
+        params, state = move(sampler, key, params, pair(g), state, jnp.float32(0))
+        if t < warmup:
+            square = decay * square + (1 - decay) * g**2
+        gain = 1 / (np.sqrt(square / (1 - decay ** min(t + 1, warmup))) + damping)
+        scale = np.sqrt(temperature * gain)
+        kicked = kicked_by_numpy(u, -scale / temperature * g, time)
+        u = momentum * kicked + np.sqrt(1 - momentum**2) * noise
+        u = u * np.sqrt(size / (u @ u))
+        theta = theta + time / 2 * scale * (kicked + u)
+    np.testing.assert_allclose(flat(params), theta, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(flat(state.velocity), u, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+def test_the_energy_error_under_a_constant_force_is_the_one_of_theory(temperature):
+    # U = −F·θ with every F = ±1, so that √V̂ = 1 and, with δ = 1, G = 1/2; no noise, c = 1. With
+    # f = √(G/T) F and s = artanh a each kick is s ← s + δ', δ' = h‖f‖√d/(d − 1), and each move changes
+    # U/T by −h f·u = −(d − 1) δ' tanh s. The work from the middle of one kick to that of the next
+    # is (d − 1) log(cosh(s + δ'/2)/cosh(s − δ'/2)).
+    size, step_size, gain = 12, 0.5, 1 / 2
+    force, u = np.sign(unit_velocity(0, size)), unit_velocity(1, size)
+    sampler = Mclmc(
+        Constant(step_size), temperature, 0, momentum=jnp.float32(1), decay=0.0, damping=1.0
+    )
+    params = pair(np.zeros(size))
+    state = sampler.init(params)._replace(velocity=pair(u))
+    strength = np.sqrt(gain / temperature) * np.sqrt(size)
+    delta = np.sqrt(step_size) * strength * np.sqrt(size) / (size - 1)
+    s = np.arctanh(force @ u / size) + delta
+    errors = []
+    for t in range(5):
+        energy = jnp.float32(-force @ flat(params))
+        params, state = move(sampler, jax.random.key(t), params, pair(-force), state, energy)
+        errors.append(float(state.energy_error))
+    assert np.isnan(errors[0])
+    for error in errors[1:]:
+        work = np.log(np.cosh(s + delta / 2) / np.cosh(s - delta / 2))
+        wanted = (size - 1) * (work - delta * np.tanh(s))
+        assert error == pytest.approx(wanted, abs=2e-5)
+        s += delta
+
+
+# ------------------------------------------------------------------------- the stationary law
+
+COLUMNS = 1500  # weights of each curvature
+BURN, BATCHES, BATCH = 300, 40, 50  # steps; the slowest chain below forgets in about ten
+CURVATURES = np.array([0.5, 1.0, 3.0])
+SQUARES = np.array([0.02, 0.5, 4.0])
+
+
+def heat(step_size, mean_curvature):
+    """The temperature that a step makes of T = 1: x coth x, with x tanh x = ε mean(G l)/4.
+
+    A kick turns the velocity from one orthogonal to the force halfway, w, by δ/2 further:
+    u = w/cosh(δ/2) + √d e tanh(δ/2), where by the reversal of time E θ_i w_i = 0 and E u_i² = 1. That Var θ_i
+    stays under θ + (h/2)(u + c u + √(1 − c²) ξ) then is (1 + c) h (l_i v_i tanh(δ/2)/F − h/2) = 0, where
+    F² = mean(l² v) and δ = hF for many weights. So l_i v_i = (δ/2) coth(δ/2), for each i.
+    """
+    x = brentq(lambda x: x * np.tanh(x) - step_size * mean_curvature / 4, 1e-6, 20)
+    return x / np.tanh(x)
+
+
+@partial(jax.jit, static_argnames="steps")
+def squares_seen(sampler, state, key, steps):
+    """Means over the columns of θ_t², a row a curvature (t, 3), of a chain on U = Σ l θ²/2."""
+    curvature = jnp.asarray(CURVATURES, jnp.float32)[:, None]
+
+    def body(carry, key):
+        params, state = carry
+        energy = jnp.sum(curvature * params["w"] ** 2) / 2
+        moved, state = sampler.step(key, params, {"w": curvature * params["w"]}, state, energy)
+        return (moved, state), jnp.mean(params["w"] ** 2, 1)
+
+    start = {"w": jnp.ones((3, COLUMNS))}
+    return jax.lax.scan(body, (start, state), jax.random.split(key, steps))[1]
+
+
+def scores(sampler, wanted, seed=0):
+    """z-scores of the variances, by the spread of the means of batches."""
+    state = sampler.init({"w": jnp.zeros((3, COLUMNS))})
+    state = state._replace(
+        step=jnp.int32(5), square={"w": jnp.tile(jnp.asarray(SQUARES)[:, None], (1, COLUMNS))}
+    )
+    seen = squares_seen(sampler, state, jax.random.key(seed), BURN + BATCHES * BATCH)
+    batches = np.asarray(seen, np.float64)[BURN:].reshape(BATCHES, BATCH, 3).mean(1)
+    error = batches.std(0, ddof=1) / np.sqrt(BATCHES)
+    return (batches.mean(0) - wanted) / error
+
+
+def frozen(step_size, temperature, momentum):
+    """A sampler after its warm-up of 5, and the gains G of its rows."""
+    sampler = Mclmc(Constant(step_size), temperature, 5, momentum=momentum, decay=0.8, damping=0.1)
+    return sampler, 1 / (np.sqrt(SQUARES / (1 - 0.8**5)) + 0.1)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(("step_size", "temperature"), [(0.1, 1.0), (0.8, 1.0), (0.8, 0.3)])
+def test_the_stationary_variance_is_the_one_of_theory(step_size, temperature, momentum):
+    sampler, gain = frozen(step_size, temperature, momentum)
+    wanted = temperature / CURVATURES * heat(step_size, np.mean(gain * CURVATURES))
+    # Of 27 scores with 39 degrees of freedom: P(|t| > 5) = 1.3e-5 each.
+    assert np.abs(scores(sampler, wanted)).max() < 5
+
+
+def test_the_harness_tells_the_heat_of_a_step_from_none():
+    sampler, _ = frozen(0.8, 1.0, 0.5)
+    assert scores(sampler, 1 / CURVATURES).min() > 5
+
+
+# ------------------------------------------------------------------------------- at the door
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, 1])
+def test_a_momentum_that_never_forgets_is_refused(momentum):
+    with pytest.raises(ValueError, match="momentum is .*expected from 0 to below 1"):
+        Mclmc(Constant(0.1), momentum=momentum)
+
+
+@pytest.mark.parametrize("temperature", [0, 0.0, -1.0])
+def test_a_temperature_of_zero_is_refused(temperature):
+    with pytest.raises(ValueError, match="temperature is .*expected above 0.*sgd"):
+        Mclmc(Constant(0.1), temperature=temperature)
+
+
+def test_the_trace_shows_the_energy_error_of_samplers_that_have_one():
+    image = np.random.default_rng(0).normal(0.5, 0.1, (8, 8))
+    options = {"generator": Pixels(), "noise_std": 0.1, "steps": 10, "progress": False}
+    mclmc = bdip.sample(image, sampler="mclmc", **options).trace["energy_error"][0]
+    assert np.isnan(mclmc[0])
+    assert np.isfinite(mclmc[1:]).all()
+    assert np.isnan(bdip.sample(image, sampler="psgld", **options).trace["energy_error"]).all()
+
+
+def test_the_inner_product_sums_over_all_leaves():
+    assert inner(pair(np.arange(5)), pair(np.ones(5))) == 10
