@@ -92,14 +92,18 @@ class _Level(nnx.Module):
             **config._convolution,
         }
         self.upsample = config.upsample
-        self.skip = Block(in_channels, skip[scale], 1, **style) if skip[scale] else None
+        # What goes to `joined_norm`, of this scale or of the finer one, needs no scale of its own.
+        bare = {**style, "scaled": False}
+        self.skip = Block(in_channels, skip[scale], 1, **bare) if skip[scale] else None
         self.halve = Block(in_channels, down[scale], config.kernel_down, stride=2, **style)
-        self.refine = Block(down[scale], down[scale], config.kernel_down, **style)
+        self.refine = Block(
+            down[scale], down[scale], config.kernel_down, **(bare if coarsest else style)
+        )
         self.coarser = None if coarsest else _Level(config, scale + 1, down[scale], normal)
         joined = skip[scale] + (down[scale] if coarsest else up[scale + 1])
         self.joined_norm = Norm(joined)
         self.mix = Block(joined, up[scale], config.kernel_up, **style)
-        self.polish = Block(up[scale], up[scale], 1, **style)
+        self.polish = Block(up[scale], up[scale], 1, **(bare if scale > 0 else style))
 
     def __call__(self, x: Array) -> Array:
         deep = self.refine(self.halve(x))

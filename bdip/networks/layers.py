@@ -62,18 +62,24 @@ class Norm(nnx.Module):
     """Each channel brought to mean ``shift`` and standard deviation ``scale`` over the image, then an activation.
 
     Batch norm of a batch of one (Ioffe & Szegedy, 2015), always with the statistics of the image at hand.
+
+    `scaled` is False where the next layer is a norm again: that would divide the scale out, all but its sign, so
+    that the energy had a cliff where it crosses zero. It is 1 there, and no parameter.
     """
 
-    def __init__(self, channels: int, activation: str = "linear") -> None:
+    def __init__(self, channels: int, activation: str = "linear", scaled: bool = True) -> None:
         self.activation = activation
-        self.scale = nnx.Param(jnp.ones(channels))
+        self.scale = nnx.Param(jnp.ones(channels)) if scaled else None
         self.shift = nnx.Param(jnp.zeros(channels))
 
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
         mean = x.mean((0, 1))
         centred = x - mean
         variance = jnp.square(centred).mean((0, 1))
-        out = centred * (self.scale[...] * jax.lax.rsqrt(variance + NORM_EPSILON)) + self.shift[...]
+        gain = jax.lax.rsqrt(variance + NORM_EPSILON)
+        if self.scale is not None:
+            gain = self.scale[...] * gain
+        out = centred * gain + self.shift[...]
         return ACTIVATIONS[self.activation](out)
 
 
@@ -88,10 +94,11 @@ class Block(nnx.Module):
         *,
         activation: str,
         normal: Normal,
+        scaled: bool = True,
         **options: Any,
     ) -> None:
         self.convolution = Convolution(in_channels, out_channels, kernel, normal=normal, **options)
-        self.norm = Norm(out_channels, activation)
+        self.norm = Norm(out_channels, activation, scaled)
 
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
         return self.norm(self.convolution(x))
