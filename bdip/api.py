@@ -387,14 +387,18 @@ def _posterior(runs: list[Run], units: Units, record: dict[str, Any], complete: 
 
 
 def _traces(outcomes: list[Outcome]) -> dict[str, np.ndarray]:
-    """Name to (chains, steps); a chain that was stopped early ends in NaN."""
+    """Name to (chains, steps); a chain that was stopped early ends in NaN.
+
+    A column that the sampler does not have is left out.
+    """
     longest = max(each.done for each in outcomes)
     traces = [each.trace for each in outcomes]
 
     def padded(column: np.ndarray) -> np.ndarray:
         return np.pad(column, (0, longest - len(column)), constant_values=np.nan)
 
-    return {
+    columns = {
         name: np.stack([padded(getattr(trace, name)) for trace in traces])
         for name in chain.Trace._fields
     }
+    return {name: column for name, column in columns.items() if not np.isnan(column).all()}

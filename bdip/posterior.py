@@ -28,7 +28,7 @@ class Posterior:
     std: posterior standard deviation, same shape; NaN where the method gives none (plain descent)
         or where nothing was kept.
     draws: thinned draws (chains, draws, H, W[, C]).
-    trace: "energy", "chi2", "step_size" and "energy_error" (NaN but for `mclmc`), each
+    trace: "energy", "chi2", "step_size" and, of `mclmc` alone, "energy_error", each
         (chains, steps) float32, over *all* steps.
     settings: everything that defines the run, in JSON types: sampler, generator, steps, warm-up,
         σ, λ, seed, versions, device.

@@ -457,7 +457,14 @@ def test_gp_dip_jitters_by_a_thirtieth_unless_told_otherwise():
 
 @pytest.mark.parametrize(
     ("sampler", "warmup", "weight_precision"),
-    [("psgld", 8, 1.0), ("mclmc", 8, 1.0), ("sgld", 8, 1.0), ("gp-dip", 8, 0.0), ("adam", 0, 0.0), ("sgd", 0, 0.0)],
+    [
+        ("psgld", 8, 1.0),
+        ("mclmc", 8, 1.0),
+        ("sgld", 8, 1.0),
+        ("gp-dip", 8, 0.0),
+        ("adam", 0, 0.0),
+        ("sgd", 0, 0.0),
+    ],
 )
 def test_the_record_says_which_defaults_were_taken(sampler, warmup, weight_precision):
     settings = run(sampler=sampler).settings
