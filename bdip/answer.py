@@ -50,7 +50,10 @@ def assemble(
 
 
 def _traces(outcomes: list[Outcome], units: Units) -> dict[str, NDArray[np.float32]]:
-    """Name to (chains, steps), σ in the image's units; a chain that was stopped early ends in NaN."""
+    """Name to (chains, steps), σ in the image's units; a chain that was stopped early ends in NaN.
+
+    A column that the sampler does not have is left out.
+    """
     longest = max(each.done for each in outcomes)
     traces = [each.trace for each in outcomes]
 
@@ -64,7 +67,7 @@ def _traces(outcomes: list[Outcome], units: Units) -> dict[str, NDArray[np.float
     }
     if "noise_std" in found:
         found["noise_std"] = found["noise_std"] * np.float32(units.span)
-    return found
+    return {name: column for name, column in found.items() if not np.isnan(column).all()}
 
 
 def described(thing: Any) -> Any:

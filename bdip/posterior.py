@@ -41,7 +41,7 @@ class Posterior:
     std: posterior standard deviation, same shape; NaN where the method gives none (plain descent)
         or where nothing was kept.
     draws: thinned draws (chains, draws, H, W[, C]).
-    trace: "energy", "chi2", "step_size" and "energy_error" (NaN but for `mclmc`), each (chains, steps)
+    trace: "energy", "chi2", "step_size" and, of `mclmc` alone, "energy_error", each (chains, steps)
         float32, over *all* steps; where σ is sampled also "noise_std", in the image's units.
     settings: everything that defines the run, in JSON types: sampler, generator, steps, warm-up,
         σ (its median where pixels differ, the estimate where it is sampled), the law of the noise,

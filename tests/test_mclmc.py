@@ -158,7 +158,7 @@ def test_the_energy_error_under_a_constant_force_is_the_one_of_theory(temperatur
         energy = jnp.float32(-force @ flat(params))
         params, state = move(sampler, jax.random.key(t), params, pair(-force), state, energy)
         errors.append(float(state.energy_error))
-    assert np.isnan(errors[0])
+    assert errors[0] == 0
     for error in errors[1:]:
         work = np.log(np.cosh(s + delta / 2) / np.cosh(s - delta / 2))
         wanted = (size - 1) * (work - delta * np.tanh(s))
@@ -252,9 +252,9 @@ def test_the_trace_shows_the_energy_error_of_samplers_that_have_one():
     image = np.random.default_rng(0).normal(0.5, 0.1, (8, 8))
     options = {"generator": Pixels(), "noise_std": 0.1, "steps": 10, "progress": False}
     mclmc = bdip.sample(image, sampler="mclmc", **options).trace["energy_error"][0]
-    assert np.isnan(mclmc[0])
-    assert np.isfinite(mclmc[1:]).all()
-    assert np.isnan(bdip.sample(image, sampler="psgld", **options).trace["energy_error"]).all()
+    assert mclmc[0] == 0
+    assert (mclmc[1:] != 0).all()
+    assert "energy_error" not in bdip.sample(image, sampler="psgld", **options).trace
 
 
 def test_the_inner_product_sums_over_all_leaves():

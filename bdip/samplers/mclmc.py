@@ -18,7 +18,7 @@ WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
 class MclmcState(NamedTuple):
     """Steps done, the size of the last, the decaying mean of squared gradients, the velocity u.
 
-    `energy_error` is what the last step did not conserve, NaN before there is one; `energy` and
+    `energy_error` is what the last step did not conserve, 0 before there is one; `energy` and
     `owed`, the work of a kick's second half, are what the next one is reckoned from.
     """
 
@@ -88,8 +88,8 @@ class Mclmc:
     def init(self, params: Params) -> MclmcState:
         still = jax.tree.map(jnp.zeros_like, params)  # the first refreshment gives it its length
         square = self._preconditioner.start(params)
-        zero, none = jnp.float32(0), jnp.float32(jnp.nan)
-        return MclmcState(jnp.int32(0), zero, square, still, none, zero, none)
+        zero = jnp.float32(0)
+        return MclmcState(jnp.int32(0), zero, square, still, zero, zero, zero)
 
     def step(
         self, key: PRNGKey, params: Params, grad: Params, state: MclmcState, energy: Scalar
@@ -106,6 +106,7 @@ class Mclmc:
             params, scale, kicked.velocity, velocity,
         )  # fmt: skip
         error = (energy - state.energy) / self.temperature + state.owed + kicked.first
+        error = jnp.where(state.step > 0, error, 0.0)  # before the first step there was none
         return params, MclmcState(
             state.step + 1, step_size, square, velocity, jnp.float32(energy), kicked.second, error
         )
