@@ -79,7 +79,7 @@ def sample(
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     generator: str | Generator = "hourglass",
-    sampler: str | Sampler = "psgld",
+    sampler: str | Sampler = "mclmc",
     settings: Settings | None = None,
     steps: int | None = None,
     max_steps: int | None = None,
@@ -116,7 +116,7 @@ def sample(
             observed extremes, reported, for floats.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
-        sampler: "psgld", "mclmc", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
+        sampler: "mclmc", "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
             `weight_precision` and `memory_limit` beside it replace its own.
         steps: steps of each chain. By default a sampler of the posterior ends by itself: where the Monte
@@ -283,8 +283,10 @@ def _refuse_beyond_all_bounds(
 
 
 def _answer_bytes(kept: chain.Kept, steps: int) -> int:
-    """Of a chain's part of a Posterior: the draws once more, with two copies on the way; the trace."""
-    return 3 * memory.size(kept.draws) + 4 * len(chain.Trace._fields) * steps  # at most
+    """Of a chain's part of a Posterior: draws and probe once more, with two copies on the way; the trace."""
+    return (
+        3 * memory.size((kept.draws, kept.probe)) + 4 * len(chain.Trace._fields) * steps
+    )  # at most
 
 
 def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]:

@@ -261,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--save", metavar="FILE.npz", help="also write the whole posterior, draws included"
     )
-    one.add_argument("--sampler", default="psgld", help=f"{', '.join(samplers.REGISTRY)} [psgld]")
+    one.add_argument("--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]")
     one.add_argument(
         "--estimate", action="store_true",
         help="print what memory and time it would take, and write nothing",
@@ -281,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_image(several)
     several.add_argument("-o", "--output", metavar="DIR", default="comparison", help="[comparison]")
-    several.add_argument("--samplers", nargs="+", default=["adam", "psgld"], help="[adam psgld]")
+    several.add_argument("--samplers", nargs="+", default=["adam", "mclmc"], help="[adam mclmc]")
     truth = several.add_mutually_exclusive_group()
     truth.add_argument("--clean", metavar="FILE", help="the true image")
     truth.add_argument(

@@ -50,7 +50,7 @@ def compare(
     mask: ArrayLike | None = None,
     *,
     clean: ArrayLike | None = None,
-    samplers: tuple[str, ...] = ("adam", "psgld"),
+    samplers: tuple[str, ...] = ("adam", "mclmc"),
     block: int = 25,
     **options: Any,
 ) -> Comparison:
@@ -75,7 +75,7 @@ def follow(
     mask: ArrayLike | None = None,
     *,
     clean: ArrayLike | None = None,
-    sampler: str = "psgld",
+    sampler: str = "mclmc",
     block: int = 25,
     **options: Any,
 ) -> tuple[Posterior, Curve]:

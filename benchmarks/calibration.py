@@ -1,7 +1,7 @@
 """Whose error bars are right? Methods side by side on several images, tasks and seeds, with the truth at hand.
 
     python -m benchmarks.calibration                       # everything: hours on 2 cores
-    python -m benchmarks.calibration --methods psgld --pictures house boat --seeds 0 --name part
+    python -m benchmarks.calibration --methods mclmc --pictures house boat --seeds 0 --name part
     python -m benchmarks.calibration --merge part other    # results/calibration.json, its table, its plot
     python -m benchmarks.calibration --crop 256 --channels 128 --scales 5 --name calibration-256      # for a GPU
 
@@ -46,8 +46,8 @@ def posterior_draws(
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    "psgld": partial(posterior_draws, "psgld"),
     "mclmc": partial(posterior_draws, "mclmc"),
+    "psgld": partial(posterior_draws, "psgld"),
     "sgld": partial(posterior_draws, "sgld", steps=FIXED_STEPS),
     "gp-dip": partial(posterior_draws, "gp-dip", steps=FIXED_STEPS),
     "dropout": baselines.dropout,

@@ -80,7 +80,7 @@ def test_compare_draws_curves_and_pictures(folder, capsys):
     assert imageio.imread("both/side-by-side.png").ndim == 3
     table = capsys.readouterr().out
     assert "adam" in table
-    assert "psgld" in table
+    assert "mclmc" in table
     assert "dB" in table
 
 

@@ -22,7 +22,7 @@ def comparison():
 
 def test_the_last_point_of_a_running_mean_is_the_posterior_mean(comparison):
     clean, result = comparison
-    for name in ("adam", "psgld"):
+    for name in ("adam", "mclmc"):
         expected = psnr(clean, result.posteriors[name].mean, 255)
         # float32 images: relative rounding 6e-8 of 255 against errors of some grey levels
         assert result.curves[name]["mean"][-1] == pytest.approx(expected, abs=1e-3)
@@ -30,14 +30,14 @@ def test_the_last_point_of_a_running_mean_is_the_posterior_mean(comparison):
 
 def test_a_point_is_taken_after_each_block(comparison):
     _, result = comparison
-    assert list(result.curves["psgld"]["step"]) == [10, 20, 30]
+    assert list(result.curves["mclmc"]["step"]) == [10, 20, 30]
 
 
 def test_the_warm_up_has_no_mean(comparison):
     _, result = comparison
-    assert np.isnan(result.curves["psgld"]["mean"][0])
+    assert np.isnan(result.curves["mclmc"]["mean"][0])
 
 
 def test_the_table_names_every_sampler(comparison):
     _, result = comparison
-    assert [line.split()[0] for line in result.table().splitlines()] == ["adam", "psgld"]
+    assert [line.split()[0] for line in result.table().splitlines()] == ["adam", "mclmc"]

@@ -123,8 +123,10 @@ def test_the_bytes_are_the_programs_arguments_its_work_and_the_answer():
     one = memory.needed(found, shapes, 1, 0)
     assert one == stats.argument_size_in_bytes + work
     # State and room by hand: 3·4 + 4 + 4 weights, latent of 3 channels, moments (1 + 2 HW), image,
-    # 5 draws, steps and step size of state and sampler, a key of two 32-bit words.
-    held = 4 * (20 + 3 * 32 * 24 + 1 + 2 * 32 * 24 + 32 * 24 + 5 * 32 * 24 + 3) + 8
+    # 5 draws, 512 of the probe, which is every pixel of an image as small as this, steps and step size of
+    # state and sampler, a key of two 32-bit words.
+    pixels = 32 * 24
+    held = 4 * (20 + 3 * pixels + 1 + 2 * pixels + pixels + (5 + 512) * pixels + 3) + 8
     assert memory.size(shapes) == held
     assert memory.needed(found, shapes, 3, 0) == one + 2 * held
     assert memory.needed(found, shapes, 1, work + 100) == one + 100

@@ -52,7 +52,7 @@ class _Numbers:
 def _of_descent(said: _Numbers) -> Iterator[str]:
     yield (
         "a descent gives one image and no uncertainty, and does not say when to stop: "
-        "sampler='psgld' does both"
+        "sampler='mclmc' does both"
     )
     end = said["chi2_block_4"]
     if end < 1 - CHI2_SLACK and said["noise_raised"] != 1:
@@ -77,7 +77,7 @@ def _drift(said: _Numbers) -> Iterator[str]:
     elif fall > 0 and said["noise_raised"] == 1:
         yield f"not settled yet: {sure}, on its way to a noise smaller than was assumed: take more steps"
     elif fall > 0:
-        yield f"still learning the noise: {sure}: use sampler='psgld' at temperature 1, or a narrower generator"
+        yield f"still learning the noise: {sure}: use sampler='mclmc', or a narrower generator"
     else:
         yield f"drifting away: {sure}: use a smaller step_size after the warm-up, or take more steps"
 

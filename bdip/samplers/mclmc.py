@@ -117,7 +117,7 @@ class Mclmc:
 
     @classmethod
     def default(cls, information: float) -> "Mclmc":
-        return cls(Cooling(hot=0.006, cold=0.0007))
+        return cls(Cooling(hot=0.006, cold=0.00035))
 
 
 def kick(velocity: Params, force: Params, time: Scalar) -> Kick:
