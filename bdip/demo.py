@@ -52,7 +52,7 @@ def run(folder: Path, seed: int = 0, steps: int = STEPS) -> bool:
     _say("3/3 denoising by plain descent, Adam, as the original Deep Image Prior does")
     descended, descent = _finished(follow(noisy, sampler="adam", **options))
 
-    curves = {"descent (Adam)": descent, "Langevin (pSGLD)": sampling}
+    curves = {"descent (Adam)": descent, "Langevin": sampling}
     masked = np.where(known[..., None], noisy, 0)
     _write(folder / "denoise", "noisy", noisy, denoised)
     _write(folder / "inpaint", "masked", masked, inpainted)

@@ -151,10 +151,9 @@ class Posterior:
     @cached_property
     def _mixing_numbers(self) -> dict[str, float]:
         """What `diagnostics` says of mixing."""
-        draws = self.draws if self.probe is None else self.probe
-        if draws.shape[1] < LEAST_DRAWS:
+        if self.probe is None or self.probe.shape[1] < LEAST_DRAWS:
             return self.mixing.numbers(self.std)
-        return mixing_maps(draws).numbers(draws.std(axis=(0, 1), ddof=1))
+        return mixing_maps(self.probe).numbers(self.probe.std(axis=(0, 1), ddof=1))
 
     def _chi2(self) -> dict[str, float]:
         """What `diagnostics` says of χ²; where σ is sampled, of the residuals in units of its mean."""

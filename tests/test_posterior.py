@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,16 @@ def test_the_maps_of_mixing_are_those_of_the_draws_in_the_images_axes():
     assert found["rhat_median"] == pytest.approx(np.percentile(expected.rhat, 50), rel=0.02)
     ratio = np.sqrt(np.mean(expected.mcse**2) / np.mean(posterior.std**2))
     assert found["mcse_ratio"] == pytest.approx(ratio, rel=1e-5)
+
+
+def test_the_numbers_of_mixing_are_those_of_the_probe_where_there_is_one():
+    # 400 independent draws of 50 pixels: the error of their mean is 1/20 of their std, as Geyer's sums tell
+    # to some 10 % a pixel; the 12 draws of `made` know nothing of it.
+    probe = np.random.default_rng(3).normal(size=(1, 400, 5, 10)).astype(np.float32)
+    found = replace(made(), probe=probe).diagnostics
+    assert found["mcse_ratio"] == pytest.approx(1 / 20, rel=0.1)
+    assert 0.99 < found["rhat_median"] < 1.02
+    assert found["ess_median"] == pytest.approx(400, rel=0.15)
 
 
 @pytest.mark.parametrize("draws", [0, 3])
