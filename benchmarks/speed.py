@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks import record
 from benchmarks.contestants import Case
 
-TURN_SECONDS = 1.0  # of one contestant
+TURN_SECONDS = 1.0  # of one contestant, for each of its chains: they take turns as seldom in a run
 HEADER = "| image | channels | bdip, ms a step | {} | GF/s | of matmul rate | first step, s | peak, MiB |\n"
 
 
@@ -36,6 +36,7 @@ class Contestant:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self.turn_seconds = TURN_SECONDS * case.chains
         self.first_step: float = self._read()["first_step"]
         self.times: list[float] = []
         self.peak_bytes = 0
@@ -66,7 +67,7 @@ def by_turns(contestants: list[Contestant], rounds: int) -> None:
     steps = []
     for each in contestants:
         each.turn(2)  # PyTorch chooses its algorithms in the first steps
-        steps.append(max(1, round(TURN_SECONDS / each.turn(2))))
+        steps.append(max(1, round(each.turn_seconds / each.turn(2))))
     order = list(zip(contestants, steps, strict=True))
     for number in range(rounds):
         for each, count in order if number % 2 == 0 else order[::-1]:
