@@ -56,7 +56,8 @@ def relative_chi2(chi2: ArrayLike, noise_std: ArrayLike | None) -> Values:
     if noise_std is None:
         return values
     sigma = np.asarray(noise_std, np.float64)
-    return values * (sigma / np.nanmean(sigma)) ** 2
+    told = sigma[np.isfinite(sigma)]
+    return values * (sigma / told.mean()) ** 2 if told.size else values
 
 
 def chi2_blocks(chi2: ArrayLike, blocks: int = BLOCKS) -> Blocks:
