@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import kstest, norm
 
 from bdip.chain import Plan
+from bdip.likelihood import Gaussian
 from bdip.problem import pose
 from bdip.samplers import Constant, Polynomial, Psgld, Sgld
 from tests.exactness.harness import finish, require_scores, spread_scores, started
@@ -112,7 +113,7 @@ def test_the_average_over_shrinking_steps_weighs_each_draw_with_its_step(seen, e
     curvature = PRECISION + seen / noise_std**2
     mean = seen * 0.7 / noise_std**2 / curvature
     problem = blind_problem(hidden=not seen)
-    problem = replace(problem, noise_std=np.float32(noise_std))
+    problem = replace(problem, noise=Gaussian(np.float32(noise_std)))
     sampler = Sgld(SHRINKING, TEMPERATURE)
     plan = Plan(SHRINKING_WARMUP, thin=1)
     run = finish(started(problem, Pixels(), sampler, plan, SHRINKING_STEPS, 0, exactness_seed))
