@@ -159,7 +159,8 @@ def sample(
         image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
         data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler,
         settings=settings, steps=steps, max_steps=max_steps, target_mcse=target_mcse,
-        warmup=warmup, draws=draws, step_size=step_size, temperature=temperature, weight_precision=weight_precision, memory_limit=memory_limit,
+        warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
+        weight_precision=weight_precision, memory_limit=memory_limit,
         holdout=holdout, chains=chains, seed=seed, devices=devices,
     )  # fmt: skip
     bar = ProgressBar(job.chains * job.resolved.steps, progress, job.units.reported)

@@ -17,6 +17,7 @@ from bdip.diagnostics import (
     chi2_blocks,
     chi2_drift,
     mixing_maps,
+    mixing_numbers,
     relative_chi2,
     scores,
     verdict,
@@ -153,7 +154,7 @@ class Posterior:
         """What `diagnostics` says of mixing."""
         if self.probe is None or self.probe.shape[1] < LEAST_DRAWS:
             return self.mixing.numbers(self.std)
-        return mixing_maps(self.probe).numbers(self.probe.std(axis=(0, 1), ddof=1))
+        return mixing_numbers(self.probe)
 
     def _chi2(self) -> dict[str, float]:
         """What `diagnostics` says of χ²; where σ is sampled, of the residuals in units of its mean."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdip.chain import STORES, Progress, Run
-from bdip.diagnostics import chi2_blocks, mixing_maps, relative_chi2
+from bdip.diagnostics import chi2_blocks, mixing_numbers, relative_chi2
 from bdip.diagnostics.chi2 import Blocks
 
 WARMUP_LOOKS = 50  # steps between two looks at a chain that warms up
@@ -201,6 +201,6 @@ def judge(runs: list[Run]) -> Judgement:
     draws = np.concatenate([run.probe() for run in runs])
     if draws.shape[0] * draws.shape[1] < LEAST_DRAWS:
         return Judgement(math.inf, math.inf)
-    numbers = mixing_maps(draws).numbers(draws.std(axis=(0, 1), ddof=1))
+    numbers = mixing_numbers(draws)
     found = [np.nan_to_num(numbers[name], nan=np.inf) for name in ("mcse_ratio", "rhat_median")]
     return Judgement(*map(float, found))

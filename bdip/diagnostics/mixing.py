@@ -66,6 +66,11 @@ class Mixing(NamedTuple):
         }
 
 
+def mixing_numbers(draws: Float[Array, "k n *image"] | NDArray[np.floating]) -> dict[str, float]:
+    """`Mixing.numbers` of draws (chains, draws, ...), beside their own standard deviation."""
+    return mixing_maps(draws).numbers(np.std(draws, axis=(0, 1), ddof=1))
+
+
 def _percentile(values: Map, percent: float) -> float:
     """Of the values that are not NaN; one of them, for infinite ones cannot be interpolated."""
     told = values[~np.isnan(values)]
