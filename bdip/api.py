@@ -1,6 +1,7 @@
 """`sample`, the front door: names become objects here, arrays become a Problem, chains an answer."""
 
 import inspect
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -35,10 +36,9 @@ SHORTCUTS = (
     "steps", "max_steps", "target_mcse", "warmup", "draws", "weight_precision", "memory_limit",
 )  # fmt: skip
 TRIED_STEPS = 4  # of which an estimate takes the speed
-# σ (unit range) below which the default step size after the warm-up is smaller in proportion, where
-# σ is sampled: what the step adds to χ² where σ is known, goes into σ where it is not, and more of
-# it. At this σ the default was chosen (docs/decisions/0006, 0013).
-SAMPLED_STEP_FROM = 25 / 255
+# σ (unit range) below which the default step size after the warm-up is smaller in proportion: what a
+# step adds to χ² grows with what the data know. At this σ the default was chosen (docs/decisions/0006, 0013).
+STEP_FROM = 25 / 255
 
 
 class _Job(NamedTuple):
@@ -328,13 +328,14 @@ def _sampler(
 
 def _default(name: str, problem: Problem) -> Sampler:
     """The sampler with the package's numbers, for what the data know."""
-    sampler = samplers.REGISTRY[name].default(float(problem.information))
+    information = float(problem.information)
+    sampler = samplers.REGISTRY[name].default(information)
     step_size = sampler.step_size
-    if problem.noise.sampled and isinstance(step_size, samplers.Cooling):
-        share = min(1.0, float(problem.noise_std) / SAMPLED_STEP_FROM)
-        colder = replace(step_size, cold=share * step_size.cold)
-        return replace(sampler, step_size=colder)  # type: ignore[type-var]
-    return sampler
+    if not isinstance(step_size, samplers.Cooling):
+        return sampler
+    noise_std = math.sqrt(float(problem.observed_count) / information)
+    colder = replace(step_size, cold=min(1.0, noise_std / STEP_FROM) * step_size.cold)
+    return replace(sampler, step_size=colder)  # type: ignore[type-var]
 
 
 def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:

@@ -141,17 +141,23 @@ def test_a_known_sigma_is_what_it_was_and_has_no_trace():
     assert posterior.settings["noise"] == {"name": "Gaussian", "std": 0.2}
 
 
+@pytest.mark.parametrize("noise", ["given", "a pixel", "sample"])
 @pytest.mark.parametrize("std", [10.0, 60.0])
-def test_a_sampled_sigma_has_smaller_steps_below_25_grey_levels_and_those_given_otherwise(std):
+def test_the_step_after_the_warm_up_is_smaller_below_25_grey_levels_in_proportion(std, noise):
     image = 128 + std * RNG.standard_normal((16, 16))
-    posterior = run(image, noise_std="sample", data_range=(0, 255))
+    noise_std = {"given": std, "a pixel": np.full((16, 16), std), "sample": "sample"}[noise]
+    posterior = run(image, noise_std=noise_std, data_range=(0, 255))
     sizes, share = posterior.trace["step_size"][0], min(1, posterior.settings["noise_std"] / 25)
-    known = run(image, noise_std=std, data_range=(0, 255)).trace["step_size"][0]
-    assert sizes[0] == known[0]
-    assert sizes[-1] == pytest.approx(share * known[-1], rel=1e-5)
+    usual = bdip.samplers.REGISTRY["mclmc"].default(1.0).step_size
+    assert sizes[0] == np.float32(usual.hot)
+    assert sizes[-1] == pytest.approx(share * usual.cold, rel=1e-5)
     assert (share < 1) == (std < 25)
+
+
+@pytest.mark.parametrize("noise_std", [0.02, "sample"])
+def test_a_step_size_that_is_given_stays(noise_std):
     for given in ({"step_size": 0.002}, {"sampler": bdip.samplers.Psgld(Constant(0.002))}):
-        assert run(noise_std="sample", **given).trace["step_size"][0, -1] == np.float32(0.002)
+        assert run(noise_std=noise_std, **given).trace["step_size"][0, -1] == np.float32(0.002)
 
 
 @pytest.mark.parametrize("sampler", ["adam", "sgd", "gp-dip"])
