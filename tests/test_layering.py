@@ -70,6 +70,7 @@ HOMES = {
     "optax": "samplers",
     "imageio": "io",
     "PIL": "io",
+    "tifffile": "io",
     "matplotlib": "plot",
     "tqdm": "progress",
     "skimage": "demo",
