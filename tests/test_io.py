@@ -206,9 +206,9 @@ def test_masks_of_two_values_are_read_as_booleans(tmp_path, stored):
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        (np.array([[0, 128, 255]], np.uint8), "3 values from 0 to 255.*threshold"),
-        (np.array([[1, 255]], np.uint8), "2 values from 1 to 255"),
-        (np.array([[0, np.nan]]), "values from nan"),
+        (np.array([[0, 128, 255]], np.uint8), "from 0 to 255.*threshold"),
+        (np.array([[1, 255]], np.uint8), "from 1 to 255"),
+        (np.array([[0, np.nan]]), "from nan"),
         (np.array([[[255, 0, 0]]], np.uint8), "has colours"),
     ],
     ids=["three values", "one and 255", "nan", "colours"],

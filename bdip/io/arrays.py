@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from bdip.io.limits import DEFLATE_RATIO, check_held, check_size
+from bdip.io.limits import DEFLATE_RATIO, check_bytes, check_held, check_size
 from bdip.io.record import ImageError, Loaded, only_page
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -72,6 +72,7 @@ def _array(path: Path, file: IO[bytes], held: int, max_pixels: int) -> NDArray[A
             )
         check_size(path, shape[:2], max_pixels)
         needed = prod(shape) * dtype.itemsize
+        check_bytes(path, needed, max_pixels)
         if needed > held:
             raise ValueError("too short")
         content = file.read(needed)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.io.limits import check_held, check_size
+from bdip.io.limits import check_bytes, check_held, check_size
 from bdip.io.record import ImageError, Loaded, only_page, optional
 
 PHOTOMETRICS = {"MONOCHROME1": 1, "MONOCHROME2": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3}  # fmt: skip
-DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFLATED = b"1.2.840.10008.1.2.1.99"
 # About the pixels that were, or about frames that are left behind.
 DROPPED = (
     "PixelData", "NumberOfFrames", "SmallestImagePixelValue", "LargestImagePixelValue", "FrameIncrementPointer",
@@ -24,14 +24,15 @@ DROPPED = (
 def load_dicom(path: Path, page: int | None, max_pixels: int) -> Loaded:
     """Frame number `page` of a DICOM file, its modality's units applied."""
     pydicom = optional(path, "pydicom", "science", "to read DICOM")
-    meta = pydicom.filereader.read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") == DEFLATED:
+    content = path.read_bytes()  # of bytes, a length that lies cannot ask for more than there are
+    if DEFLATED in content:  # pydicom would unpack it without a limit
         raise ImageError(
             f"{path} is a deflated DICOM file: unpack it first, for example with dcmconv."
         )
-    data = pydicom.dcmread(path)
-    chosen = only_page(path, _number(data, "NumberOfFrames", 1), page, "frames")
-    _refuse(path, data, meta, max_pixels)
+    data = pydicom.dcmread(BytesIO(content))
+    frames = _number(data, "NumberOfFrames", 1)
+    _refuse(path, data, max_pixels)
+    chosen = only_page(path, frames, page, "frames")
     stored = pydicom.pixels.pixel_array(data, index=chosen)
     slope, intercept = _rescaling(data)
     physical = stored
@@ -85,7 +86,7 @@ def _rescaling(data: Any) -> tuple[float, float]:
     return float(1 if slope is None else slope), float(0 if intercept is None else intercept)
 
 
-def _refuse(path: Path, data: Any, meta: Any, max_pixels: int) -> None:
+def _refuse(path: Path, data: Any, max_pixels: int) -> None:
     rows, columns = _number(data, "Rows", 0), _number(data, "Columns", 0)
     samples, bits = _number(data, "SamplesPerPixel", 1), _number(data, "BitsAllocated", 0)
     photometric = data.get("PhotometricInterpretation")
@@ -98,8 +99,10 @@ def _refuse(path: Path, data: Any, meta: Any, max_pixels: int) -> None:
         raise ImageError(
             f"{path} is {photometric} or has a table of values, neither grey nor RGB: convert it first."
         )
+    check_bytes(path, rows * columns * samples * bits // 8, max_pixels)
     slope, intercept = _rescaling(data)
     if not (np.isfinite([slope, intercept]).all() and slope):
         raise ImageError(f"{path} has a rescale slope of {slope}: its values have no meaning.")
-    if not meta.TransferSyntaxUID.is_encapsulated:
-        check_held(path, rows * columns * samples * bits // 8, len(data.PixelData))
+    if not data.file_meta.TransferSyntaxUID.is_encapsulated:
+        frames = _number(data, "NumberOfFrames", 1)
+        check_held(path, frames * rows * columns * samples * bits // 8, len(data.PixelData))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.io.limits import MAX_PAGES, check_held, check_size
+from bdip.io.limits import MAX_PAGES, check_bytes, check_held, check_size
 from bdip.io.record import ImageError, Loaded, only_page, optional
 
 # Cards that describe how numbers were stored, which is decided anew.
@@ -30,8 +30,9 @@ def load_fits(path: Path, page: int | None, max_pixels: int) -> Loaded:
             plane -= counts.pop(0)
             units.pop(0)
         unit = units[0]
-        check_size(path, unit.shape, max_pixels)
         itemsize = abs(unit.header["BITPIX"]) // 8
+        check_size(path, unit.shape[-2:], max_pixels)
+        check_bytes(path, prod(unit.shape[-2:]) * itemsize, max_pixels)
         check_held(path, prod(unit.shape) * itemsize, path.stat().st_size)
         place = np.unravel_index(plane, unit.shape[:-2]) if unit.shape[:-2] else ()
         pixels = np.asarray(unit.section[(*(int(n) for n in place), slice(None), slice(None))])

@@ -12,6 +12,7 @@ from pathlib import Path
 from bdip.io.record import ImageError
 
 MAX_PIXELS = 100_000_000  # unless argument or environment say otherwise
+BYTES_A_PIXEL = 4  # on average: 100 million greys of float32, or a third of that in 16-bit colour
 MAX_SIDE = 2**16 - 1  # pixels; what JPEG can hold, too
 MAX_PAGES = 10_000  # to walk through in search of the one asked for
 ENVIRONMENT = "BDIP_MAX_PIXELS"
@@ -49,6 +50,16 @@ def check_size(path: Path, shape: Sequence[int], max_pixels: int, unit: str = "p
     if min(shape, default=0) < 1:
         raise ImageError(
             f"{path} holds shape {tuple(shape)}: expected one image, (H, W) or (H, W, 3)."
+        )
+
+
+def check_bytes(path: Path, needed: int, max_pixels: int) -> None:
+    """Raise ImageError where the pixels, in the numbers of the file, take too much memory."""
+    most = BYTES_A_PIXEL * max_pixels
+    if needed > most:
+        raise ImageError(
+            f"{path} has {needed:,} bytes of pixels, too many pixels for the limit of {most:,} bytes: crop it, "
+            f"scale it down, or raise the limit with max_pixels= or {ENVIRONMENT}."
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.io.limits import DEFLATE_RATIO, check_held, check_size
+from bdip.io.limits import DEFLATE_RATIO, check_bytes, check_held, check_size
 from bdip.io.record import ImageError, Loaded, only_page, optional
 
 GZIP = b"\x1f\x8b"
@@ -81,6 +81,7 @@ def _refuse(path: Path, header: Any, shape: tuple[int, ...], max_pixels: int) ->
         raise ImageError(f"{path} holds shape {shape}: expected slices (H, W).")
     check_size(path, shape, max_pixels, "voxels")
     dtype = header.get_data_dtype()
+    check_bytes(path, shape[0] * shape[1] * dtype.itemsize, max_pixels)
     if dtype.names or dtype.kind not in "iuf":
         raise ImageError(
             f"{path} holds {dtype}: expected one number a voxel; save its channels apart."

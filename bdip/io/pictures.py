@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from bdip.io import png
-from bdip.io.limits import DEFLATE_RATIO, MAX_PAGES, check_held, check_size
+from bdip.io.limits import DEFLATE_RATIO, MAX_PAGES, check_bytes, check_held, check_size
 from bdip.io.record import (
     ImageError,
     Loaded,
@@ -44,6 +44,7 @@ def load_picture(kind: str, path: Path, page: int | None, max_pixels: int) -> Lo
     if kind == "PNG":
         header = png.header(path, content)
         check_size(path, (header.height, header.width), max_pixels)
+        check_bytes(path, header.bytes, max_pixels)
         check_held(path, header.bytes, len(content), DEFLATE_RATIO)
     if kind == "WebP":
         check_size(path, _webp_size(content), max_pixels)

@@ -1,7 +1,6 @@
 """Images and masks from files: one way in, whatever the kind, which the content tells."""
 
 import gzip
-import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from bdip.io.dicom import load_dicom
 from bdip.io.fits import load_fits
 from bdip.io.limits import check_size, pixel_limit
 from bdip.io.nifti import GZIP, is_nifti, load_nifti
+from bdip.io.notes import overhear
 from bdip.io.pictures import load_picture
 from bdip.io.record import ImageError, Loaded
 from bdip.io.tiff import load_tiff
@@ -118,13 +118,13 @@ def load_mask(
         if (pixels != pixels[..., :1]).any():
             raise ImageError(f"{path} has colours: a mask is black and white, so save it as grey.")
         pixels = pixels[..., 0]
-    if not any(np.isin(pixels, (0, top)).all() for top in MASK_TOPS):
+    if not any(((pixels == 0) | (pixels == top)).all() for top in MASK_TOPS):
         remedy = f"threshold it, for example load_image({str(path)!r}) > 127, and save it as PNG"
         if loaded.kind == "JPEG":
             remedy = "JPEG blurs the edges of a mask, so draw it again and save it as PNG"
         raise ImageError(
-            f"{path} holds {len(np.unique(pixels))} values from {pixels.min()} to {pixels.max()}, "
-            f"but a mask holds 0 and 1, or 0 and 255: {remedy}."
+            f"{path} holds more than two values, or others, from {pixels.min()} to {pixels.max()}, but a mask "
+            f"holds 0 and 1, or 0 and 255: {remedy}."
         )
     if like is not None:
         _refuse_other_shape(path, pixels, loaded.turned, like)
@@ -162,8 +162,7 @@ def _read(path: Path, page: int | None, max_pixels: int | None) -> Loaded:
     if not path.exists():
         raise ImageError(f"{path} does not exist: check the name and the folder you are in.")
     limit = pixel_limit(max_pixels)
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
+    with overhear() as said:
         try:
             loaded = READERS[_kind(path)](path, page, limit)
         except ImageError:
@@ -177,8 +176,7 @@ def _read(path: Path, page: int | None, max_pixels: int | None) -> Loaded:
             raise ImageError(
                 f"{path} cannot be read ({reason}): it may be incomplete; copy or save it again."
             ) from error
-    said = dict.fromkeys(" ".join(str(warning.message).split()) for warning in heard)
-    notes = tuple(f"{path}: {words}" for words in list(said)[:MOST_NOTES])
+    notes = tuple(f"{path}: {words}" for words in list(dict.fromkeys(said))[:MOST_NOTES])
     pixels = _grey_or_colour(path, loaded.pixels)
     check_size(path, pixels.shape[:2], limit)
     return replace(loaded, pixels=pixels, notes=(*loaded.notes, *notes))

@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from bdip.io.limits import DEFLATE_RATIO, MAX_PAGES, check_held, check_size
+from bdip.io.limits import DEFLATE_RATIO, MAX_PAGES, check_bytes, check_held, check_size
 from bdip.io.record import (
     ImageError,
     Loaded,
@@ -54,7 +54,8 @@ class Surroundings:
     compressed: bool
     alpha: str | None
     description: str
-    ome: dict[str, Any] | None  # to be written anew, because the old one would count other pages
+    pages: int  # of the file
+    physical_size: dict[str, Any]  # of a pixel, by OME's names
     resolution: tuple[float, float]
     resolution_unit: int
     tags: tuple[tuple[Any, ...], ...]
@@ -117,11 +118,11 @@ def _kept(kept: Surroundings, pixels: NDArray[Any], has_alpha: bool) -> dict[str
     }
     if has_alpha and kept.alpha:
         options["extrasamples"] = [kept.alpha]
-    is_ome = "<OME" in kept.description
-    if is_ome and (kept.ome is not None or pixels.dtype != kept.dtype):
-        options["metadata"] = {"axes": "YXS" if pixels.ndim == 3 else "YX", **(kept.ome or {})}
+    same = kept.pages == 1 and pixels.dtype == kept.dtype
+    if "<OME" in kept.description and not same:  # whose XML counts pages and names the type
+        options["metadata"] = {"axes": "YXS" if pixels.ndim == 3 else "YX", **kept.physical_size}
     elif kept.description:
-        options["description"] = kept.description
+        options["description"] = kept.description.encode()  # OME has µ in UTF-8
     return options
 
 
@@ -162,10 +163,10 @@ def _refuse(path: Path, page: Any, max_pixels: int) -> None:
             f"{path} holds {samples} channels, of which {samples - colours} are neither colour nor "
             "transparency: save it as grey, RGB or RGBA, or a channel a page."
         )
-    _check_segments(path, page)
+    _check_segments(path, page, max_pixels)
 
 
-def _check_segments(path: Path, page: Any) -> None:
+def _check_segments(path: Path, page: Any, max_pixels: int) -> None:
     size = page.parent.filehandle.size
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     if not segments or any(
@@ -176,9 +177,11 @@ def _check_segments(path: Path, page: Any) -> None:
             "copy or save it again."
         )
     bits = page.imagelength * page.imagewidth * page.samplesperpixel * page.bitspersample
+    check_bytes(path, bits // 8, max_pixels)
     check_held(path, bits // 8, sum(count for _, count in segments), RATIOS[page.compression])
     if page.is_tiled:
         tile = page.tilelength * page.tilewidth * page.bitspersample // 8
+        check_bytes(path, tile, max_pixels)
         check_held(path, tile, max(count for _, count in segments), RATIOS[page.compression])
 
 
@@ -229,9 +232,10 @@ def _dpi(page: Any) -> tuple[float, float] | None:
 
 def _surroundings(file: Any, page: Any, pages: int) -> Surroundings:
     """What to write back; of a stack's descriptions only what holds for one page."""
-    description, ome = str(page.description or ""), None
+    description = str(page.description or "")
     tags = [_plain(page.tags[code]) for code in KEPT_TAGS if code in page.tags]
     if file.is_imagej:
+        description = str(file.pages[0].imagej_description)  # which only the first page has
         description = description if pages == 1 else COUNTS.sub("", description)
         metadata = file.imagej_metadata or {}
         names = ("Info", "Properties") + (
@@ -241,7 +245,6 @@ def _surroundings(file: Any, page: Any, pages: int) -> Surroundings:
         tags += tifffile.tifffile.imagej_metadata_tag(kept, file.byteorder)
     elif file.is_ome:
         description = str(file.ome_metadata)
-        ome = None if pages == 1 else _physical_size(description)
     elif page.is_shaped:
         description = ""  # tifffile's own, of shapes that are written anew
     return Surroundings(
@@ -249,7 +252,8 @@ def _surroundings(file: Any, page: Any, pages: int) -> Surroundings:
         compressed=page.compression != NONE,
         alpha=ALPHAS[int(page.extrasamples[0])] if page.extrasamples else None,
         description=description,
-        ome=ome,
+        pages=pages,
+        physical_size=_physical_size(description),
         resolution=page.resolution,
         resolution_unit=int(page.resolutionunit),
         tags=tuple(tags),

@@ -1,5 +1,6 @@
 """Images to files: in the kind that the name's end says, all of it or nothing."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ def save_image(
         whole = np.iinfo(name)
         low, high = data_range or (whole.min, whole.max)
         pixels = np.rint(np.clip(pixels, max(low, whole.min), min(high, whole.max)))
-    encoded = _encode(path, pixels.astype(name), _alpha(like, name), like)
+    encoded = _encode_what_can_be(path, pixels.astype(name), _alpha(like, name), like)
     try:
         write_whole(path, encoded)
     except OSError as error:
@@ -114,6 +115,7 @@ def check_output(
         needs_codecs(path)
     if suffix == ".dcm":
         holds(path, shape, name, like)
+        _encode_what_can_be(path, like.pixels, None, like)  # type: ignore[union-attr]
     if path.is_dir():
         raise ImageError(f"{path} is a folder: give the name of a file.")
     if not path.parent.is_dir():
@@ -144,6 +146,22 @@ def _alpha(like: Loaded | None, name: str) -> NDArray[Any] | None:
 
 def _opaque(name: str) -> int:
     return 1 if name == "float32" else int(np.iinfo(name).max)
+
+
+def _encode_what_can_be(
+    path: Path, pixels: NDArray[Any], alpha: NDArray[Any] | None, like: Loaded | None
+) -> bytes:
+    """The file with its metadata; without, and with a warning, where those cannot be written."""
+    try:
+        return _encode(path, pixels, alpha, like)
+    except ImageError:
+        raise
+    except Exception as error:  # encoders raise a dozen types, too
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if like is None or suffix_of(path) == ".dcm":
+            raise ImageError(f"{path} cannot be written ({reason}): {ELSE}.") from error
+        warnings.warn(f"{path}: the input's metadata are left out ({reason})", stacklevel=3)
+        return _encode(path, pixels, alpha, None)
 
 
 def _encode(
