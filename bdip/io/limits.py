@@ -16,6 +16,7 @@ BYTES_A_PIXEL = 4  # on average: 100 million greys of float32, or a third of tha
 MAX_SIDE = 2**16 - 1  # pixels; what JPEG can hold, too
 MAX_PAGES = 10_000  # to walk through in search of the one asked for
 ENVIRONMENT = "BDIP_MAX_PIXELS"
+LESS = f"crop it, scale it down, or raise the limit with max_pixels= or {ENVIRONMENT}"
 # Bytes that one byte of a deflated stream can become (RFC 1951: 258 bytes from 2 bits).
 DEFLATE_RATIO = 1032
 
@@ -40,8 +41,7 @@ def check_size(path: Path, shape: Sequence[int], max_pixels: int, unit: str = "p
     count = math.prod(int(size) for size in shape)
     if count > max_pixels:
         raise ImageError(
-            f"{path} has {count:,} {unit}, too many pixels for the limit of {max_pixels:,}: crop it, scale it "
-            f"down, or raise the limit with max_pixels= or {ENVIRONMENT}."
+            f"{path} has {count:,} {unit}, too many pixels for the limit of {max_pixels:,}: {LESS}."
         )
     if max(shape[:2], default=0) > MAX_SIDE:
         raise ImageError(
@@ -58,8 +58,8 @@ def check_bytes(path: Path, needed: int, max_pixels: int) -> None:
     most = BYTES_A_PIXEL * max_pixels
     if needed > most:
         raise ImageError(
-            f"{path} has {needed:,} bytes of pixels, too many pixels for the limit of {most:,} bytes: crop it, "
-            f"scale it down, or raise the limit with max_pixels= or {ENVIRONMENT}."
+            f"{path} has {needed:,} bytes of pixels, too many pixels for the limit of {most:,} bytes: "
+            f"{LESS}."
         )
 
 

@@ -44,7 +44,7 @@ def load_picture(kind: str, path: Path, page: int | None, max_pixels: int) -> Lo
     if kind == "PNG":
         header = png.header(path, content)
         check_size(path, (header.height, header.width), max_pixels)
-        check_bytes(path, header.bytes, max_pixels)
+        check_bytes(path, header.bytes - header.height, max_pixels)
         check_held(path, header.bytes, len(content), DEFLATE_RATIO)
     if kind == "WebP":
         check_size(path, _webp_size(content), max_pixels)

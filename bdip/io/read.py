@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from bdip.io.arrays import load_npy, load_npz
 from bdip.io.dicom import load_dicom
 from bdip.io.fits import load_fits
-from bdip.io.limits import check_size, pixel_limit
+from bdip.io.limits import LESS, check_size, pixel_limit
 from bdip.io.nifti import GZIP, is_nifti, load_nifti
 from bdip.io.notes import overhear
 from bdip.io.pictures import load_picture
@@ -170,7 +170,9 @@ def _read(path: Path, page: int | None, max_pixels: int | None) -> Loaded:
         except UnidentifiedImageError as error:
             raise _unknown(path) from error
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ImageError(f"{path} has too many pixels: crop it or scale it down.") from error
+            raise ImageError(
+                f"{path} has too many pixels for the limit of {limit:,}: {LESS}."
+            ) from error
         except Exception as error:  # decoders raise a dozen types, by format and version
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(
