@@ -56,7 +56,7 @@ def truncate(content: bytearray, rng: np.random.Generator, other: bytes) -> None
 def insert(content: bytearray, rng: np.random.Generator, other: bytes) -> None:
     """Bytes too many."""
     place = rng.integers(0, len(content))
-    content[place:place] = rng.bytes(rng.integers(1, MOST_BYTES))
+    content[place:place] = rng.bytes(int(rng.integers(1, MOST_BYTES)))
 
 
 def edit_length(content: bytearray, rng: np.random.Generator, other: bytes) -> None:

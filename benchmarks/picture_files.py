@@ -153,13 +153,13 @@ def nifti(pixels: Pixels, slope: float = 1, intercept: float = 0, affine: Any = 
 def dicom(pixels: Pixels, **elements: Any) -> bytes:
     """A DICOM file (Secondary Capture), uncompressed; a stack of frames where NumberOfFrames says so."""
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
+    from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = "1.2.3"
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = SecondaryCaptureImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = UID("1.2.3")
     data.PatientName, data.ImageType = "Test^Picture", ["ORIGINAL", "PRIMARY"]
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3
     data.Rows, data.Columns = pixels.shape[-3:-1] if colour else pixels.shape[-2:]

@@ -80,7 +80,8 @@ def test_a_page_is_chosen_and_notes_are_told(folder, capsys):
     pages[0].save("pages.tif", save_all=True, append_images=pages[1:])
     assert main(["restore", "pages.tif", "-o", "out.tif", "--quiet"]) == 2
     assert "2 pages: choose one from 0 to 1 with page=N (--page N)" in capsys.readouterr().err
-    fits.PrimaryHDU(np.full((16, 16), 2**24 + 1, np.int32)).writeto("wide.fits")
+    wide = np.arange(256, dtype=np.int32).reshape(16, 16) + 2**24
+    fits.PrimaryHDU(wide).writeto("wide.fits")
     assert main(["restore", "wide.fits", "-o", "out.fits", "--estimate", *TINY[:-1]]) == 0
     assert "bdip: note: wide.fits holds" in capsys.readouterr().err
     assert main(["restore", "pages.tif", "-o", "out.tif", "--page", "0", "--estimate", *TINY]) == 0

@@ -1,6 +1,7 @@
 """What a file held, in one record, and the one error of reading and writing."""
 
 import importlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class Loaded:
 def optional(path: Path, package: str, extra: str, purpose: str) -> Any:
     """The package of an extra; ImageError names the extra where it is absent."""
     try:
-        return importlib.import_module(package)
+        with warnings.catch_warnings():  # astropy sends all warnings to its log when imported
+            return importlib.import_module(package)
     except ImportError as error:
         raise ImageError(
             f"{path} needs {package.split('.')[0]} {purpose}: pip install 'bdip[{extra}]'."
