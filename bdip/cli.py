@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import bdip
 from bdip import networks, samplers
 from bdip.given_noise import SAMPLED
-from bdip.io import ImageError, check_output, load_image, load_mask, save_image
+from bdip.io import ImageError, Loaded, check_output, load, load_mask, save_image
 
 GIB = 2**30  # bytes
 
@@ -53,10 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def restore(options: argparse.Namespace) -> int:
     """Restore one image file, and write its standard deviation beside it."""
-    image, mask = _read(options)
+    loaded, mask = _read(options)
+    image = loaded.pixels
     output = Path(options.output)
     std_output = output.with_name(f"{output.stem}-std.tif")
-    check_output(output, image.shape, image.dtype)
+    check_output(output, image.shape, like=loaded)
     check_output(std_output, image.shape, np.float32)
     saved = [Path(options.save)] if options.save else []
     _check_free(options, output, std_output, *saved)
@@ -69,7 +70,7 @@ def restore(options: argparse.Namespace) -> int:
     posterior = bdip.sample(
         image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
     )
-    save_image(output, posterior.mean, image.dtype)
+    save_image(output, posterior.mean, like=loaded)
     written = [str(output)]
     if np.isfinite(posterior.std).any():
         save_image(std_output, posterior.std, np.float32)
@@ -99,8 +100,8 @@ def compare(options: argparse.Namespace) -> int:
     from bdip.compare import compare as compare_samplers
     from bdip.plot import plot_curves, plot_rows
 
-    image, mask = _read(options)
-    image, clean = _truth(options, image)
+    loaded, mask = _read(options)
+    image, clean = _truth(options, loaded.pixels)
     folder = Path(options.output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: give the name of a folder with --output.")
@@ -141,14 +142,16 @@ def info(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _read(options: argparse.Namespace) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Image and mask (True where observed) of the files named."""
-    image = load_image(options.image)
-    if options.known:
-        return image, load_mask(options.known)
-    if options.missing:
-        return image, ~load_mask(options.missing)
-    return image, None
+def _read(options: argparse.Namespace) -> tuple[Loaded, NDArray[np.bool_] | None]:
+    """Image and mask (True where observed) of the files named; what is to be said of them is."""
+    loaded = load(options.image, options.page)
+    mask = None
+    if options.known or options.missing:
+        mask = load_mask(options.known or options.missing, like=loaded)
+    if not options.quiet:
+        for note in loaded.notes:
+            print(f"bdip: note: {note}", file=sys.stderr)
+    return loaded, ~mask if mask is not None and options.missing else mask
 
 
 def _truth(
@@ -167,7 +170,7 @@ def _truth(
         return image + noise, image
     if options.clean is None:
         return image, None
-    clean = load_image(options.clean)
+    clean = load(options.clean).pixels
     if clean.shape != image.shape:
         raise UsageError(
             f"--clean {options.clean} has shape {clean.shape} but {options.image} {image.shape}: "
@@ -301,7 +304,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_image(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IN", help="PNG, JPEG, TIFF, BMP or .npy file")
+    parser.add_argument("image", metavar="IN", help="image file: PNG, TIFF, FITS, DICOM, .npy, ...")
+    parser.add_argument(
+        "--page", metavar="N", type=int, help="of several pages, frames or slices the one, from 0"
+    )
     masks = parser.add_mutually_exclusive_group()
     masks.add_argument("--known", metavar="FILE", help="mask image, white where a pixel is known")
     masks.add_argument("--missing", metavar="FILE", help="mask image, white where one is missing")

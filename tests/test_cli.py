@@ -3,6 +3,8 @@
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from astropy.io import fits
+from PIL import Image
 
 from bdip import memory
 from bdip.cli import main
@@ -50,6 +52,39 @@ def test_the_noise_may_be_sampled_or_of_photons(folder):
     assert Posterior.load("a.npz").trace["noise_std"].shape == (1, 12)
     photons = Posterior.load("b.npz").settings["noise"]
     assert (photons["gain"], photons["read_noise"], photons["offset"]) == (2, 3, 0)
+
+
+def test_transparency_and_metadata_survive_a_restoration(folder):
+    photo = np.dstack([imageio.imread("photo.png"), np.arange(256).reshape(16, 16)])
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 3, "maker"
+    Image.fromarray(photo.astype(np.uint8)).save("alpha.png", icc_profile=bytes(200), exif=exif)
+    assert main(["restore", "alpha.png", "-o", "out.png", *TINY]) == 0
+    with Image.open("out.png") as picture:
+        assert picture.mode == "LA"
+        assert np.array_equal(np.asarray(picture)[..., 1], np.rot90(photo[..., 1], 2))
+        assert picture.info["icc_profile"] == bytes(200)
+        assert (picture.getexif()[0x0112], picture.getexif()[0x010F]) == (1, "maker")
+
+
+def test_transparency_that_the_output_cannot_hold_is_refused_before_any_work(folder, capsys):
+    Image.new("LA", (16, 16)).save("alpha.png")
+    assert main(["restore", "alpha.png", "-o", "out.jpg", "--quiet"]) == 2
+    assert "cannot hold the input's transparency" in capsys.readouterr().err
+
+
+def test_a_page_is_chosen_and_notes_are_told(folder, capsys):
+    pages = [
+        Image.fromarray(page) for page in (imageio.imread("photo.png"), imageio.imread("known.png"))
+    ]
+    pages[0].save("pages.tif", save_all=True, append_images=pages[1:])
+    assert main(["restore", "pages.tif", "-o", "out.tif", "--quiet"]) == 2
+    assert "2 pages: choose one from 0 to 1 with page=N (--page N)" in capsys.readouterr().err
+    wide = np.arange(256, dtype=np.int32).reshape(16, 16) + 2**24
+    fits.PrimaryHDU(wide).writeto("wide.fits")
+    assert main(["restore", "wide.fits", "-o", "out.fits", "--estimate", *TINY[:-1]]) == 0
+    assert "bdip: note: wide.fits holds" in capsys.readouterr().err
+    assert main(["restore", "pages.tif", "-o", "out.tif", "--page", "0", "--estimate", *TINY]) == 0
 
 
 def test_known_and_missing_are_complements(folder):

@@ -2,7 +2,6 @@ import os
 import struct
 import zlib
 
-import imageio.v3 as imageio
 import numpy as np
 import pytest
 from PIL import Image
@@ -137,12 +136,7 @@ def save_truncated(path):
     path.write_bytes(path.read_bytes()[:1000])
 
 
-def save_turned_deep_colour(path):
-    turned = [(274, "H", 1, 6, True)]
-    imageio.imwrite(path, pixels((5, 7, 3), "uint16"), plugin="tifffile", extratags=turned)
-
-
-def save_compressed_deep_colour(path):
+def save_broken_lzw(path):
     save_image(path, pixels((5, 7, 3), "uint16"), "uint16")
     plain, lzw = (struct.pack("<HHIHH", 259, 3, 1, value, 0) for value in (1, 5))  # Compression
     content = path.read_bytes()
@@ -150,13 +144,12 @@ def save_compressed_deep_colour(path):
     path.write_bytes(content.replace(plain, lzw))
 
 
-DEEP_ROWS = [bytes(range(12))] * 2  # two pixels of three 16-bit samples
 REFUSED = {
     "missing": ("none.png", lambda path: None, "does not exist"),
     "folder": ("folder.png", lambda path: path.mkdir(), "is a folder"),
     "empty": ("empty.png", save_bytes(b""), "no image that can be read"),
     "text": ("notes.png", save_bytes(b"hello"), "no image that can be read"),
-    "text as tiff": ("notes.tif", save_bytes(b"hello"), "cannot be read"),
+    "text as tiff": ("notes.tif", save_bytes(b"hello"), "no image that can be read"),
     "truncated": ("short.png", save_truncated, "incomplete"),
     "truncated tiff": ("short.tif", save_truncated, "incomplete"),
     "truncated bmp": ("short.bmp", save_truncated, "incomplete"),
@@ -165,12 +158,10 @@ REFUSED = {
     "transparent grey": ("alpha.png", save_as("LA"), "transparency"),
     "transparent colour": ("alpha.png", save_as("RGB", transparency=(0, 0, 0)), "transparency"),
     "cmyk": ("print.jpg", save_as("CMYK"), "CMYK.*convert it to RGB"),
-    "integers": ("deep.tif", save_as("I"), "is I, neither grey nor RGB"),
-    "pages": ("pages.tif", save_pages, "2 pages or frames"),
-    "animation": ("film.gif", save_pages, "2 pages or frames"),
-    "deep png": ("deep.png", save_bytes(png(2, 2, 16, 2, DEEP_ROWS)), "16-bit colours"),
-    "deep turned tiff": ("deep.tif", save_turned_deep_colour, "marked as rotated"),
-    "deep compressed tiff": ("deep.tif", save_compressed_deep_colour, "save it uncompressed"),
+    "integers": ("deep.tif", save_as("I"), "int32: expected uint8"),
+    "pages": ("pages.tif", save_pages, r"2 pages: .* 0 to 1 .*--page N"),
+    "animation": ("film.gif", save_pages, "2 pages or frames.*--page N"),
+    "broken lzw": ("deep.tif", save_broken_lzw, "LZW.*incomplete"),
     "int64": ("image.npy", save_array(np.zeros((4, 4), np.int64)), "int64.*convert"),
     "volume": ("image.npy", save_array(np.zeros((4, 4, 4, 3))), r"\(4, 4, 4, 3\): expected"),
     "nothing": ("image.npy", save_array(np.zeros((0, 4))), r"\(0, 4\): expected"),
@@ -187,13 +178,6 @@ def test_a_file_that_cannot_be_read_exactly_gives_one_line(tmp_path, name, write
         load_image(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
-
-
-def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    save_image(tmp_path / "large.png", np.zeros((5, 7)), "uint8")
-    with pytest.raises(ImageError, match="too many pixels"):
-        load_image(tmp_path / "large.png")
 
 
 MASK = np.array([[True, False, True], [False, False, True]])
@@ -222,9 +206,9 @@ def test_masks_of_two_values_are_read_as_booleans(tmp_path, stored):
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        (np.array([[0, 128, 255]], np.uint8), "3 values from 0 to 255.*threshold"),
-        (np.array([[1, 255]], np.uint8), "2 values from 1 to 255"),
-        (np.array([[0, np.nan]]), "values from nan"),
+        (np.array([[0, 128, 255]], np.uint8), "from 0 to 255.*threshold"),
+        (np.array([[1, 255]], np.uint8), "from 1 to 255"),
+        (np.array([[0, np.nan]]), "from nan"),
         (np.array([[[255, 0, 0]]], np.uint8), "has colours"),
     ],
     ids=["three values", "one and 255", "nan", "colours"],
@@ -257,7 +241,9 @@ def test_integers_are_rounded_and_clipped_to_the_type_and_the_data_range(tmp_pat
         ("image.xyz", (4, 4), "uint8", "use one of .png, .tif"),
         ("image", (4, 4), "uint8", "use one of .png, .tif"),
         ("image.png", (4, 4), "float32", "cannot hold float32 grey.*.tif or .npy"),
-        ("image.png", (4, 4, 3), "uint16", "cannot hold uint16 colour"),
+        ("image.gif", (4, 4, 3), "uint8", "cannot hold uint8 colour"),
+        ("image.fits", (4, 4, 3), "float32", "cannot hold float32 colour"),
+        ("image.dcm", (4, 4), "uint16", "for a DICOM input alone"),
         ("image.jpg", (4, 4), "uint16", "cannot hold uint16 grey"),
         ("image.tif", (4, 4), "int64", "cannot hold int64"),
         ("image.png", (4, 4, 2), "uint8", r"\(4, 4, 2\): expected"),
