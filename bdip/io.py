@@ -118,6 +118,11 @@ def save_image(
         raise ImageError(f"{path} cannot be written ({reason}): choose another folder.") from error
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """The picture (H, W), (H, W, 3) or (H, W, 4) as a small PNG file in memory."""
+    return imageio.imwrite("<bytes>", pixels, extension=".png", plugin="pillow", optimize=True)
+
+
 def check_output(path: str | Path, shape: tuple[int, ...], like_dtype: DTypeLike) -> str:
     """Name of the dtype that `save_image` would write: to be called before hours of work.
 
