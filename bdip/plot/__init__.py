@@ -8,9 +8,9 @@ from bdip.plot.calibration import plot_calibration
 from bdip.plot.curves import plot_curves, plot_progress, plot_trace
 from bdip.plot.encoding import colours_of, std_picture, std_top, unit_picture
 from bdip.plot.images import plot_mixing, plot_posterior, plot_rows
-from bdip.plot.style import Picture
+from bdip.plot.style import Figure, Picture
 
 __all__ = [
-    "Picture", "colours_of", "plot_calibration", "plot_curves", "plot_mixing", "plot_posterior",
+    "Figure", "Picture", "colours_of", "plot_calibration", "plot_curves", "plot_mixing", "plot_posterior",
     "plot_progress", "plot_rows", "plot_trace", "std_picture", "std_top", "unit_picture",
 ]  # fmt: skip

@@ -107,7 +107,7 @@ def map_of(
     if high is None:
         high = float(values.max()) if values.count() else low + 1
     picture = axes.imshow(
-        values, cmap=colours, vmin=low, vmax=max(high, low + np.finfo(np.float32).tiny),
+        values, cmap=colours, vmin=low, vmax=max(float(high), low + np.finfo(np.float32).tiny),
         interpolation="nearest",
     )  # fmt: skip
     axes.set_title(name, fontsize=9)

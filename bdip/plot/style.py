@@ -18,7 +18,7 @@ UNCERTAINTY = "viridis"  # perceptually uniform, readable without colours
 
 PANEL_INCHES = 2.6  # of a picture's longer side
 LEAST_INCHES = 1.3  # of a picture's width: its title must fit above it
-TITLE_INCHES, BAR_INCHES = 0.65, 0.85  # above a picture, and above and below a map
+TITLE_INCHES, BAR_INCHES = 0.65, 1.05  # above a picture, and above and below a map
 LONGEST_ROW, WIDE_ROW = 8, 2  # panels beside each other; more go below
 SCREEN_DPI = 90  # dots an inch in a notebook
 
