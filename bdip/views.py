@@ -39,19 +39,19 @@ class Views:
 
         return plot_posterior(self, image, mask, clean, draws)
 
-    def plot_trace(self) -> Any:
+    def plot_trace(self: Any) -> Any:
         """χ², energy, step size and what else the trace has against the step, a line a chain."""
         from bdip.plot import plot_trace
 
         return plot_trace(self)
 
-    def plot_mixing(self) -> Any:
+    def plot_mixing(self: Any) -> Any:
         """Maps of R-hat, effective draws and Monte Carlo error of each pixel."""
         from bdip.plot import plot_mixing
 
         return plot_mixing(self)
 
-    def plot_calibration(self, clean: ArrayLike | None = None) -> Any:
+    def plot_calibration(self: Any, clean: ArrayLike | None = None) -> Any:
         """Observed against nominal coverage of the central intervals, with a binomial band.
 
         Of the truth `clean` where it is given, otherwise of the pixels held out (`holdout=`).
@@ -101,13 +101,13 @@ class Views:
             raise ValueError(f"level is {level}: expected a number between 0 and 1, such as 0.9.")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
-    def to_xarray(self) -> Any:
+    def to_xarray(self: Any) -> Any:
         """Everything as an xarray Dataset with named axes (see `bdip.interchange.to_xarray`)."""
         from bdip.interchange import to_xarray
 
         return to_xarray(self)
 
-    def to_datatree(self) -> Any:
+    def to_datatree(self: Any) -> Any:
         """Draws and trace as ArviZ reads them (see `bdip.interchange.to_datatree`)."""
         from bdip.interchange import to_datatree
 

@@ -103,16 +103,13 @@ def map_of(
     """Draw a map (H, W) with its colour bar; `limits` of None end at the greatest value."""
     values = np.ma.masked_invalid(values)
     colours = colormaps[UNCERTAINTY].with_extremes(bad=UNKNOWN)
-    low, high = limits
-    if high is None:
-        high = float(values.max()) if values.count() else low + 1
-    picture = axes.imshow(
-        values, cmap=colours, vmin=low, vmax=max(float(high), low + np.finfo(np.float32).tiny),
-        interpolation="nearest",
-    )  # fmt: skip
+    low, asked = limits
+    greatest = float(values.max()) if values.count() else low + 1
+    high = max(greatest if asked is None else asked, low + np.finfo(np.float32).tiny)
+    picture = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
     axes.set_title(name, fontsize=9)
     axes.set_axis_off()
-    above = "max" if values.count() and values.max() > high else "neither"
+    above = "max" if greatest > high else "neither"
     bar = figure.colorbar(picture, ax=axes, shrink=0.9, extend=above, **_beside(values.shape))
     bar.set_label(unit, fontsize=8)
     bar.ax.tick_params(labelsize=7)

@@ -54,9 +54,7 @@ def write_report(
     write_whole(Path(path), page(posterior, input=input, title=title).encode("utf-8"))
 
 
-def page(
-    posterior: Posterior, *, input: ArrayLike | None = None, title: str | None = None
-) -> str:
+def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | None = None) -> str:
     """The page, as text.
 
     `input` is what was restored, in the image's axes and units, for answers that do not hold it. Of
@@ -171,7 +169,9 @@ def _data(table: numbers.Table, before: str, top: float | None) -> dict[str, Any
         "decimals": table.decimals,
         "level": round(100 * numbers.LEVEL),
         "before": before,
-        "top": None if top is None else numbers.half_width(numbers.LEVEL) * top * 10**table.decimals,
+        "top": None
+        if top is None
+        else numbers.half_width(numbers.LEVEL) * top * 10**table.decimals,
         "colours": base64.b64encode(colours_of().tobytes()).decode("ascii"),
         "value": numbers.packed(table.value),
         "half": None if table.half is None else numbers.packed(table.half),
@@ -206,7 +206,7 @@ def _flip_book(draws: list[Pixels], low: float, high: float, budget: int) -> str
         f'src="{page}"{" hidden" if number > 1 else ""}>'
         for number, page in enumerate(pages, 1)
     )
-    note = f", {len(pages)} of {len(draws)}" + (f", at 1/{factor} of their size" if factor > 1 else "")
+    note = f", {len(pages)} of {len(draws)}" + (f", at 1/{factor} size" if factor > 1 else "")
     alone = "hidden" if len(pages) == 1 else ""
     return FLIP_BOOK.substitute(pages=images, note=note, count=len(pages), alone=alone)
 
@@ -219,7 +219,7 @@ def _text(name: str) -> str:
 @cache
 def _parts() -> dict[str, str]:
     """Style and script, and what the policy knows them by."""
-    parts = {}
+    parts: dict[str, str] = {}
     for name, file in (("style", "style.css"), ("script", "script.js")):
         text = _text(file)
         digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

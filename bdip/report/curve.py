@@ -14,7 +14,8 @@ MOST_POINTS = 500  # of a curve
 TICKS = 5  # or fewer, of an axis
 STEPS = (1, 2, 5, 10)  # of ticks, times a power of ten
 COLOURS = 5  # of chains, in the style sheet
-EARLY = 10  # the first tenth of the warm-up does not set the scale
+EARLY = 2  # the first half of the warm-up does not set the scale
+HINT_WIDTH = 64  # of the word in the warm-up's shade
 
 
 class Scale(NamedTuple):
@@ -61,9 +62,11 @@ def _warmup(across: Scale, warmup: int) -> list[str]:
     if not warmup:
         return []
     end = across(warmup)
+    inside = end - LEFT > HINT_WIDTH
+    place = f'x="{end - 6:.1f}" text-anchor="end"' if inside else f'x="{end + 6:.1f}"'
     return [
         f'<rect class="warmup" x="{LEFT}" y="{TOP}" width="{end - LEFT:.1f}" height="{HEIGHT - TOP - BOTTOM}"/>',
-        f'<text class="hint" x="{LEFT + 6}" y="{TOP + 14}">warm-up</text>',
+        f'<text {place} y="{TOP + 14}">warm-up</text>',
     ]
 
 
@@ -97,8 +100,6 @@ def _axes(across: Scale, down: Scale) -> list[str]:
 
 def _line(values: NDArray[np.float32], number: int, across: Scale, down: Scale) -> str:
     steps, means = thinned(values[np.isfinite(values)], MOST_POINTS)
-    points = " ".join(
-        f"{x:.1f},{y:.1f}" for x, y in zip(across(steps), down(means), strict=True)
-    )
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across(steps), down(means), strict=True))
     colour = number % COLOURS + 1
     return f'<polyline class="chain chain-{colour}" clip-path="url(#inside)" points="{points}"/>'

@@ -14,7 +14,9 @@ LEVEL = 0.9  # of the intervals shown
 DIGITS_OF_STD = 2  # of its median
 DIGITS_OF_RANGE = 4  # of the data range, where there is no std
 MOST_DECIMALS = 12
-MOST_VALUES = 2**20  # of an array on the page; of larger images it shows every second pixel, or fewer
+MOST_VALUES = (
+    2**20
+)  # of an array on the page; of larger images it shows every second pixel, or fewer
 
 
 class Table(NamedTuple):

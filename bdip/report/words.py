@@ -24,7 +24,7 @@ def what(posterior: Posterior) -> str:
         f"{chains} chain{'s' * (chains > 1)} of {steps:,} steps, {posterior.warmup:,} of them warm-up",
         f"{100 * settings['observed']:.1f} % of pixels observed, noise std {posterior.noise_std[0]:.4g}",
     ]
-    return "; ".join(escape(part) for part in parts)
+    return "; ".join(unbroken(part) for part in parts)
 
 
 def verdict(posterior: Posterior) -> tuple[str, str]:
@@ -41,14 +41,15 @@ def diagnostics(posterior: Posterior) -> str:
     """The rows of the table of diagnostics; those without a number are left out."""
     rows = [row for row in _diagnostics(posterior) if "nan" not in row[1]]
     return "\n".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(found)}</td><td>{escape(right)}</td></tr>'
+        f'<tr><th scope="row">{escape(name)}</th><td>{unbroken(found)}</td><td>{unbroken(right)}</td></tr>'
         for name, found, right in rows
     )
 
 
 def _diagnostics(posterior: Posterior) -> Iterator[Row]:
     found = posterior.diagnostics
-    yield "χ² of the kept draws", f"{found['chi2']:.3f} ± {found['chi2_error']:.3f}", "1"
+    error = significant(found["chi2_error"], 1)
+    yield "χ² of the kept draws", f"{found['chi2']:.3f} ± {error}", "1"
     first, last = found["chi2_block_1"], found["chi2_block_4"]
     yield "χ² in the first and last quarter", f"{first:.3f}, {last:.3f}", "the same"
     rhat = f"{found['rhat_median']:.2f}, {found['rhat_95']:.2f}"
@@ -58,9 +59,9 @@ def _diagnostics(posterior: Posterior) -> Iterator[Row]:
     ratio = 100 * found["mcse_ratio"]
     yield "Monte Carlo error over std", f"{ratio:.1f} %", f"below {100 * target:g} %"
     if "holdout_pixels" in found:
-        cover, error = found["holdout_coverage_90"], found["holdout_coverage_90_error"]
+        cover, doubt = found["holdout_coverage_90"], found["holdout_coverage_90_error"]
         name = f"90 % intervals cover, of {found['holdout_pixels']} held-out pixels"
-        yield name, f"{100 * cover:.1f} ± {100 * error:.1f} %", "90 %"
+        yield name, f"{100 * cover:.1f} ± {100 * doubt:.1f} %", "90 %"
         yield "held-out errors over their std", f"{found['holdout_z_std']:.2f}", "1"
     mean, spread = posterior.noise_std
     if spread > 0:
@@ -99,6 +100,13 @@ def legend(chains: int) -> str:
 def footer() -> str:
     """Where the page comes from."""
     return f"Made by bdip {escape(__version__)}. The page holds all that it shows and asks nothing of the network."
+
+
+def unbroken(text: str) -> str:
+    """Escaped, with numbers and what belongs to them on one line."""
+    for mark in (" %", " ±", " ×", "± ", "× "):
+        text = text.replace(mark, mark.replace(" ", "\u00a0"))
+    return escape(text)
 
 
 def in_script(data: Any) -> str:
