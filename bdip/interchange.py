@@ -77,9 +77,9 @@ def to_datatree(posterior: Posterior) -> Any:
     dims = {"image": axes}
     if posterior.input is not None and posterior.input.shape == posterior.mean.shape:
         groups["observed_data"] = {"image": posterior.input}
-    # Counted from 0, as in `to_xarray`; other axes than these two would be given coordinates, too.
-    tree = arviz.from_dict(groups, dims=dims, attrs={"/": _attributes(posterior)})
-    return tree
+    # Its conventions warn of more chains than draws, which is none of the user's doing.
+    attributes = {"/": _attributes(posterior)}
+    return arviz.from_dict(groups, dims=dims, attrs=attributes, check_conventions=False)
 
 
 def _statistics(posterior: Posterior) -> dict[str, NDArray[Any]]:

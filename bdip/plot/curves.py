@@ -108,7 +108,7 @@ def limits(values: NDArray[Any], level: float | None = None) -> tuple[float, flo
 
 def thinned(values: NDArray[Any], most: int = MOST_POINTS) -> tuple[NDArray[Any], NDArray[Any]]:
     """Steps and values of a long curve (t,): the means of equal stretches, at most `most` of them."""
-    stretch = -(-len(values) // most)
+    stretch = max(1, -(-len(values) // most))
     whole = len(values) // stretch * stretch
     means = values[:whole].reshape(-1, stretch).mean(axis=1)
     return stretch * np.arange(len(means)) + (stretch - 1) / 2, means

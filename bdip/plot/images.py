@@ -105,7 +105,7 @@ def map_of(
     colours = colormaps[UNCERTAINTY].with_extremes(bad=UNKNOWN)
     low, asked = limits
     greatest = float(values.max()) if values.count() else low + 1
-    high = max(greatest if asked is None else asked, low + np.finfo(np.float32).tiny)
+    high = max(greatest if asked is None else asked, low + float(np.finfo(np.float32).tiny))
     picture = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
     axes.set_title(name, fontsize=9)
     axes.set_axis_off()
