@@ -59,8 +59,7 @@ def restore(options: argparse.Namespace) -> int:
     std_output = output.with_name(f"{output.stem}-std.tif")
     check_output(output, image.shape, image.dtype)
     check_output(std_output, image.shape, np.float32)
-    _check_free(options, output, std_output)
-    _check_free(options, *_beside(options))
+    _check_free(options, output, std_output, *_beside(options))
     if options.estimate:
         return _estimate(image, mask, options)
 
@@ -203,6 +202,8 @@ def _beside(options: argparse.Namespace) -> list[Path]:
 def _check_free(options: argparse.Namespace, *outputs: Path) -> None:
     """Refuse, before hours of work, what could not be written or would replace something."""
     for path in outputs:
+        if outputs.count(path) > 1:
+            raise UsageError(f"{path} is to be written twice: give each output a name of its own.")
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the name of a file.")
         if path.exists() and path.resolve() == Path(options.image).resolve():

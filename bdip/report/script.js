@@ -101,6 +101,7 @@ function follow(event) {
 }
 stage.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse") follow(event); });
 stage.addEventListener("click", follow);
+stage.addEventListener("dragstart", (event) => event.preventDefault()); // of the picture itself
 stage.addEventListener("keydown", (event) => {
   const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey) return;
