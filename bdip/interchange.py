@@ -26,10 +26,7 @@ def to_xarray(posterior: Posterior) -> Any:
     Raises MissingExtraError where xarray is not installed.
 
     Example:
-        >>> import numpy as np, bdip
-        >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (16, 16))
-        >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
-        >>> data = bdip.sample(noisy, generator=tiny, steps=20, progress=False).to_xarray()
+        >>> data = to_xarray(posterior)
         >>> data["draws"].sel(chain=0).mean("draw").dims
         ('y', 'x')
     """
@@ -62,10 +59,7 @@ def to_datatree(posterior: Posterior) -> Any:
     Raises MissingExtraError where arviz-base is not installed (it is a part of ArviZ 1).
 
     Example:
-        >>> import numpy as np, bdip
-        >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (16, 16))
-        >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
-        >>> tree = bdip.sample(noisy, generator=tiny, steps=20, progress=False).to_datatree()
+        >>> tree = to_datatree(posterior)
         >>> list(tree.children), tree["posterior"]["image"].dims
         (['posterior', 'sample_stats', 'observed_data'], ('chain', 'draw', 'y', 'x'))
     """

@@ -48,12 +48,8 @@ class Live:
     Raises MissingExtraError where IPython is not installed.
 
     Example:
-        >>> import numpy as np, bdip
-        >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (16, 16))
-        >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
-        >>> answer = bdip.sample(
-        ...     noisy, generator=tiny, steps=20, progress=False, callback=bdip.Live()
-        ... )  # doctest: +SKIP
+        >>> live = Live(seconds=2)
+        >>> posterior = bdip.sample(image, callback=live)  # doctest: +SKIP
     """
 
     def __init__(self, seconds: float = LIVE_SECONDS) -> None:

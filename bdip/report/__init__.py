@@ -63,11 +63,7 @@ def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | N
     Raises ProblemError where `input` has other proportions than the image.
 
     Example:
-        >>> import numpy as np, bdip
-        >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (16, 16))
-        >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
-        >>> answer = bdip.sample(noisy, generator=tiny, steps=20, progress=False)
-        >>> page(answer, title="Noise").splitlines()[0]
+        >>> page(posterior, title="Noise").splitlines()[0]
         '<!DOCTYPE html>'
     """
     low, high = posterior.settings["data_range"]
