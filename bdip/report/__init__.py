@@ -175,7 +175,7 @@ def _data(table: numbers.Table, before: str, top: float | None) -> dict[str, Any
 
 
 def _stage_hint(low: float, high: float, stride: int, before: _Before) -> str:
-    hint = f"Values are in the image's units, of which its range is {low:g} to {high:g}."
+    hint = f"Values are in the image's units; its range is {low:g} to {high:g}."
     if before.picture is not None:
         hint += f" Left of the handle is the {before.name}, right of it the posterior mean."
     if stride > 1:
