@@ -3,7 +3,9 @@
 from bdip._version import __version__
 from bdip.api import estimate, sample
 from bdip.chain import DivergedError, Progress
+from bdip.errors import MissingExtraError, TooFewDrawsError
 from bdip.likelihood import PoissonGaussian
+from bdip.live import Live
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
 from bdip.operators import Downsample, Identity, Mask
@@ -12,7 +14,8 @@ from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
 
 __all__ = [
-    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "PoissonGaussian",
-    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError",
-    "TooLargeError", "UNet", "__version__", "estimate", "sample",
+    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Live", "Mask",
+    "MissingExtraError", "PoissonGaussian", "Posterior", "PosteriorFileError", "ProblemError",
+    "Progress", "ResNet", "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet",
+    "__version__", "estimate", "sample",
 ]  # fmt: skip

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from bdip import moments
 from bdip.chain import Outcome, Run
 from bdip.posterior import Posterior
-from bdip.problem import Units
+from bdip.problem import Problem, Units
 
 
 def assemble(
     runs: list[Run],
+    problem: Problem,
     units: Units,
     record: dict[str, Any],
     complete: bool,
@@ -22,7 +23,8 @@ def assemble(
 ) -> Posterior:
     """One answer from the chains that kept something, or else from those that took a step.
 
-    `measured` is what `holdout.hide` returned, or None; `record` becomes the answer's `settings`.
+    `measured` is what `holdout.hide` returned beside `problem`, or None; `record` becomes the
+    answer's `settings`.
     """
     outcomes = [outcome for run in runs if run.done for outcome in run.outcomes()]
     outcomes = [each for each in outcomes if each.done > runs[0].plan.warmup] or outcomes
@@ -46,7 +48,18 @@ def assemble(
         complete=complete,
         reported=units.reported,
         holdout=None if measured is None else units.image(measured),
+        input=_given(problem, units, measured),
     )
+
+
+def _given(
+    problem: Problem, units: Units, measured: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """The data as they were given, in the user's units and axes; NaN where there are none."""
+    hidden = np.float32(np.nan) if measured is None else measured
+    data = np.where(np.asarray(problem.mask) > 0, np.asarray(problem.data), hidden)
+    image = units.image(data)
+    return np.rint(image) if np.issubdtype(units.dtype, np.integer) else image
 
 
 def _traces(outcomes: list[Outcome], units: Units) -> dict[str, NDArray[np.float32]]:

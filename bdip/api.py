@@ -170,7 +170,7 @@ def sample(
         complete = _drive(course, job.settings.block, bar, callback, time_limit)
         with kept_programs():
             record = _record(job) | course.record()
-            return assemble(runs, job.units, record, complete, job.measured)
+            return assemble(runs, job.problem, job.units, record, complete, job.measured)
 
 
 def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Estimate:

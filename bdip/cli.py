@@ -1,4 +1,4 @@
-"""The command line: `bdip restore | compare | demo | info`."""
+"""The command line: `bdip restore | compare | report | demo | info`."""
 
 import argparse
 import platform
@@ -14,6 +14,7 @@ import bdip
 from bdip import networks, samplers
 from bdip.given_noise import SAMPLED
 from bdip.io import ImageError, Loaded, check_output, load, load_mask, save_image
+from bdip.live import Preview
 
 GIB = 2**30  # bytes
 
@@ -34,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 # What a user can mend: one line, no traceback.
 USER_ERRORS = (
     UsageError, ImageError, bdip.ProblemError, bdip.SettingsError, bdip.DivergedError,
-    bdip.TooLargeError, OSError,
+    bdip.TooLargeError, bdip.PosteriorFileError, OSError,
 )  # fmt: skip
 
 
@@ -59,17 +60,14 @@ def restore(options: argparse.Namespace) -> int:
     std_output = output.with_name(f"{output.stem}-std.tif")
     check_output(output, image.shape, like=loaded)
     check_output(std_output, image.shape, np.float32)
-    saved = [Path(options.save)] if options.save else []
-    _check_free(options, output, std_output, *saved)
-    for path in saved:
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent}: make it first.")
+    _check_free(options, output, std_output, *_beside(options))
     if options.estimate:
         return _estimate(image, mask, options)
 
     posterior = bdip.sample(
-        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
-    )
+        image, mask, sampler=options.sampler, holdout=options.holdout,
+        callback=Preview(options.preview) if options.preview else None, **_sampling(options),
+    )  # fmt: skip
     save_image(output, posterior.mean, like=loaded)
     written = [str(output)]
     if np.isfinite(posterior.std).any():
@@ -78,6 +76,9 @@ def restore(options: argparse.Namespace) -> int:
     if options.save:
         posterior.save(options.save)
         written.append(str(options.save))
+    if options.report:
+        posterior.report(options.report, title=Path(options.image).name)
+        written.append(f"{options.report} (to look at in a browser)")
     if not options.quiet:
         print(posterior.summary())
         print("wrote     " + "\n          ".join(written))
@@ -122,6 +123,17 @@ def compare(options: argparse.Namespace) -> int:
     print(comparison.table())
     print(f"wrote {curves} and {sheet}")
     return DONE if all(each.complete for each in posteriors.values()) else INTERRUPTED
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the page of a saved posterior."""
+    path, title = Path(options.output), options.title or Path(options.image).name
+    _check_free(options, path)
+    posterior = bdip.Posterior.load(options.image)
+    given = load(options.input).pixels if options.input else None
+    posterior.report(path, input=given, title=title)
+    print(f"wrote {path}")
+    return DONE
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -179,9 +191,22 @@ def _truth(
     return image, clean
 
 
+def _beside(options: argparse.Namespace) -> list[Path]:
+    """The files that `restore` was asked for beside the image, each in a folder that is there."""
+    asked = [Path(name) for name in (options.save, options.report, options.preview) if name]
+    for path in asked:
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}: make it first.")
+    if options.preview and Path(options.preview).suffix.lower() != ".png":
+        raise UsageError(f"--preview {options.preview} is no PNG file: end its name in .png.")
+    return asked
+
+
 def _check_free(options: argparse.Namespace, *outputs: Path) -> None:
     """Refuse, before hours of work, what could not be written or would replace something."""
     for path in outputs:
+        if outputs.count(path) > 1:
+            raise UsageError(f"{path} is to be written twice: give each output a name of its own.")
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the name of a file.")
         if path.exists() and path.resolve() == Path(options.image).resolve():
@@ -264,6 +289,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--save", metavar="FILE.npz", help="also write the whole posterior, draws included"
     )
+    one.add_argument(
+        "--report", metavar="FILE.html", help="also write a page to look at in a browser"
+    )
+    one.add_argument(
+        "--preview", metavar="FILE.png",
+        help="keep a picture of the mean so far, renewed every few seconds while it runs",
+    )  # fmt: skip
     one.add_argument("--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]")
     one.add_argument(
         "--estimate", action="store_true",
@@ -292,6 +324,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_sampling(several)
     several.set_defaults(run=compare)
+
+    html = commands.add_parser(
+        "report",
+        help="an HTML page of a saved posterior",
+        description="Write one HTML page that shows RESULT.npz, which `bdip restore --save` wrote: "
+        "input against mean, uncertainty, draws, the numbers of each pixel, and the diagnostics.",
+    )
+    html.add_argument("image", metavar="RESULT.npz", help="a saved posterior")
+    html.add_argument("-o", "--output", metavar="FILE.html", required=True, help="the page")
+    html.add_argument(
+        "--input", metavar="IN", help="the image that was restored [that in RESULT.npz]"
+    )
+    html.add_argument("--title", help="its heading [the name of RESULT.npz]")
+    html.add_argument("--overwrite", action="store_true", help="replace a page that exists")
+    html.set_defaults(run=report)
 
     show = commands.add_parser("demo", help="restore a bundled photograph; takes a few minutes")
     show.add_argument("-o", "--output", metavar="DIR", default="demo", help="[demo]")

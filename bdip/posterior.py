@@ -25,9 +25,10 @@ from bdip.diagnostics import (
 from bdip.diagnostics.mixing import LEAST_DRAWS
 from bdip.files import write_whole
 from bdip.likelihood import PoissonGaussian
+from bdip.views import Views
 
 FORMAT = 1  # of saved files
-OPTIONAL = ("holdout", "probe")  # arrays that not every file has
+OPTIONAL = ("holdout", "probe", "input")  # arrays that not every file has
 
 
 class PosteriorFileError(ValueError):
@@ -35,7 +36,7 @@ class PosteriorFileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Posterior:
+class Posterior(Views):
     """What `bdip.sample` returns. All images are float32 in the input's axes and units.
 
     mean: posterior mean, the restored image (H, W) or with channels.
@@ -52,6 +53,7 @@ class Posterior:
         all others. None where none were.
     probe: draws of some thousand evenly spaced pixels (chains, m, h, w[, C]), closer in time than `draws`: how
         fast the chains forget is told by these. None in files of older versions.
+    input: what was given, in its own shape; NaN at missing pixels. None in files of older versions.
     """
 
     mean: NDArray[np.float32]
@@ -63,6 +65,7 @@ class Posterior:
     reported: tuple[str, ...] = field(default=())
     holdout: NDArray[np.float32] | None = None
     probe: NDArray[np.float32] | None = None
+    input: NDArray[np.float32] | None = None
 
     @property
     def warmup(self) -> int:
@@ -177,12 +180,22 @@ class Posterior:
         """What `diagnostics` says of the pixels held out."""
         if self.holdout is None:
             return {}
-        measured, mean, std = (self._pixels(each) for each in (self.holdout, self.mean, self.std))
+        predicted = self.held_out()
+        found = scores(*predicted)
+        numbers = {f"holdout_{name}": value for name, value in found.items()}
+        return {"holdout_pixels": len(predicted[0]), **numbers}
+
+    def held_out(self) -> tuple[Any, Any, Any]:
+        """Of the n pixels held out (n, C): what was measured, and its prediction N(mean, std² + σ²).
+
+        In the image's units: measured, mean, and the standard deviation of the prediction; n = 0 where
+        none were held out.
+        """
+        held = np.full_like(self.mean, np.nan) if self.holdout is None else self.holdout
+        measured, mean, std = (self._pixels(each) for each in (held, self.mean, self.std))
         hidden = np.isfinite(measured).all(axis=1)
         predictive = np.hypot(std[hidden], self._noise_std_at(mean[hidden]))
-        found = scores(measured[hidden], mean[hidden], predictive)
-        numbers = {f"holdout_{name}": value for name, value in found.items()}
-        return {"holdout_pixels": int(hidden.sum()), **numbers}
+        return measured[hidden], mean[hidden], predictive
 
     def _noise_std_at(self, signal: NDArray[np.float32]) -> float | NDArray[np.float32]:
         """σ of the noise where the clean image is `signal`, in the image's units."""

@@ -9,6 +9,7 @@ from PIL import Image
 from bdip import memory
 from bdip.cli import main
 from bdip.posterior import Posterior
+from tests.answers import answer
 
 TINY = ["--channels", "4", "--scales", "2", "--steps", "12", "--quiet"]
 
@@ -102,6 +103,59 @@ def test_restore_says_what_it_did(folder, capsys):
     for words in ("% of pixels observed", "(estimated)", "χ²", "out-std.tif"):
         assert words in seen.out
     assert "steps/s" in seen.err
+
+
+def test_restore_writes_a_report_and_keeps_a_preview(folder, capsys):
+    assert main(["restore", "photo.png", "-o", "out.png", "--report", "r.html", "--preview", "now.png",
+                 "--save", "p.npz", *TINY[:-1]]) == 0  # fmt: skip
+    assert "<h1>photo.png</h1>" in (folder / "r.html").read_text(encoding="utf-8")
+    assert imageio.imread("now.png").shape == (16, 16)
+    assert "r.html (to look at in a browser)" in capsys.readouterr().out
+
+
+def test_report_writes_a_page_of_a_saved_posterior(folder, capsys):
+    answer().save("p.npz")
+    assert main(["report", "p.npz", "-o", "page.html"]) == 0
+    assert "<h1>p.npz</h1>" in (folder / "page.html").read_text(encoding="utf-8")
+    assert "wrote page.html" in capsys.readouterr().out
+    imageio.imwrite("given.png", np.full((16, 20), 51, np.uint8))
+    words = ["--input", "given.png", "--title", "My <b>cells", "--overwrite"]
+    assert main(["report", "p.npz", "-o", "page.html", *words]) == 0
+    assert "<h1>My &lt;b&gt;cells</h1>" in (folder / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["photo.png", "-o", "page.html"], "photo.png is not a whole file saved by bdip"),
+        (["absent.npz", "-o", "page.html"], "absent.npz"),
+        (["p.npz", "-o", "known.png"], "add --overwrite"),
+        (["p.npz", "-o", "nowhere/page.html"], "nowhere"),
+        (["p.npz", "-o", "page.html", "--input", "photo.png"], "pass the picture that was restored"),
+        (["p.npz", "-o", "p.npz", "--overwrite"], "the input itself"),
+    ],
+)  # fmt: skip
+def test_a_report_of_what_is_none_gets_one_line_and_writes_nothing(folder, capsys, words, expected):
+    answer().save("p.npz")
+    before = sorted(folder.iterdir())
+    assert main(["report", *words]) == 2
+    message = capsys.readouterr().err
+    assert expected in message
+    assert message.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(["--preview", "now.jpg"], "end its name in .png"), (["--preview", "known.png"], "--overwrite"),
+     (["--report", "nowhere/r.html"], "there is no folder"), (["--report", "out.png"], "twice")],
+)  # fmt: skip
+def test_bad_names_of_pages_and_previews_are_refused_before_any_work(
+    folder, capsys, words, expected
+):
+    assert main(["restore", "photo.png", "-o", "out.png", *words, "--quiet"]) == 2
+    assert expected in capsys.readouterr().err
+    assert not (folder / "out.png").exists()
 
 
 def test_a_descent_writes_no_uncertainty(folder):

@@ -32,6 +32,8 @@ MAY_IMPORT = {
     "progress": HELPERS,
     "settings": HELPERS,
     "cache": HELPERS,
+    "citation": HELPERS,
+    "views": HELPERS,
     # 2 to 6: the way from a problem to its answer
     "given_noise": f"{HELPERS} noise likelihood",
     "problem": f"{HELPERS} operators likelihood given_noise",
@@ -42,13 +44,15 @@ MAY_IMPORT = {
     "stopping": f"{HELPERS} chain diagnostics",
     "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
     "holdout": f"{HELPERS} likelihood operators problem settings",
-    "posterior": f"{HELPERS} chain moments diagnostics likelihood problem",
+    "posterior": f"{HELPERS} chain moments diagnostics likelihood problem views",
     "answer": f"{HELPERS} chain moments posterior problem",
     "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",
-    "report": f"{HELPERS} posterior api diagnostics io plot",
+    "report": f"{HELPERS} posterior api diagnostics io plot citation",
+    "interchange": f"{HELPERS} posterior",
+    "live": f"{HELPERS} chain io",
     "batch": f"{HELPERS} posterior api io",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
@@ -60,7 +64,10 @@ MAY_IMPORT = {
 
 # Upward imports that are allowed inside a function, and why.
 DEFERRED = {
-    ("posterior", "plot"): "posterior.plot() is a shorthand, and matplotlib is slow to import",
+    ("views", "plot"): "posterior.plot() is a shorthand, and matplotlib is slow to import",
+    ("views", "interchange"): "posterior.to_xarray() is a shorthand, and xarray is an extra",
+    ("views", "report"): "posterior.report() is a shorthand for a page with pictures",
+    ("live", "plot"): "bdip.Live is imported with bdip, and matplotlib is slow to import",
 }
 
 # Third-party package -> its homes. One that is not listed may not be imported at all.
@@ -79,6 +86,9 @@ HOMES = {
     "tqdm": "progress",
     "skimage": "demo",
     "pywt": "noise",
+    "xarray": "interchange",
+    "arviz_base": "interchange",
+    "IPython": "live",
 }
 
 
@@ -182,7 +192,7 @@ def test_the_check_finds(module, source, complaint):
     [
         ("potential", "from bdip.networks.base import Generator"),
         ("samplers.sgld", "from bdip.samplers.base import Sampler\nimport optax, math"),
-        ("posterior", "def plot(self):\n    from bdip.plot import show"),
+        ("views", "def plot(self):\n    from bdip.plot import show"),
         ("cli", "import bdip\nfrom bdip import api"),
     ],
 )

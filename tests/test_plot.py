@@ -1,10 +1,23 @@
 """Pictures: of the right size, for every shape of image, and true to the numbers they show."""
 
+from dataclasses import replace
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
-from bdip.plot import plot_curves, plot_posterior, plot_rows, std_picture
+from bdip.plot import (
+    plot_calibration,
+    plot_curves,
+    plot_mixing,
+    plot_posterior,
+    plot_rows,
+    plot_trace,
+    std_picture,
+)
+from bdip.plot.curves import limits, thinned
 from bdip.posterior import Posterior
+from tests.answers import answer
 
 SHAPES = {"grey": ((12, 20), None), "colour": ((12, 20, 3), 2), "channels first": ((3, 12, 20), 0),
           "wide": ((6, 48), None)}  # fmt: skip
@@ -68,3 +81,102 @@ def test_a_sheet_has_a_panel_for_every_picture():
     grey, colour = np.zeros((8, 8)), np.zeros((8, 8, 3))
     figure = plot_rows([[("a", grey), ("b", colour)], [("c", grey)]])
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c", ""]
+
+
+# ------------------------------------------------------------------------- the answer's own figures
+
+
+def test_an_answer_is_drawn_with_the_input_that_it_holds():
+    titles = [axes.get_title() for axes in answer().plot().axes if axes.get_title()]
+    assert titles == ["input", "posterior mean", "draw 1", "draw 2", "standard deviation"]
+    without = replace(answer(), input=None).plot(draws=0)
+    titles = [axes.get_title() for axes in without.axes if axes.get_title()]
+    assert titles == ["posterior mean", "standard deviation"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((16, 64), None), ((64, 16), None), ((16, 16, 3), 2), ((7, 8, 9), 0)]
+)
+def test_pictures_of_any_proportions_are_drawn_and_say_their_units(shape, axis, tmp_path):
+    posterior = answer(shape, axis)
+    for figure, units in ((posterior.plot(), {"image units"}),
+                          (posterior.plot_mixing(), {"1 is right", "draws", "image units"})):  # fmt: skip
+        figure.savefig(
+            tmp_path / "figure.png", dpi=40
+        )  # layout troubles are warnings, and errors here
+        said = {axes.get_ylabel() or axes.get_xlabel() for axes in figure.axes}
+        assert said - {""} == units
+
+
+def test_maps_of_mixing_show_the_worst_channel():
+    posterior = answer((6, 5, 3), axis=2)
+    rhat, ess, mcse = (axes.images[0].get_array() for axes in plot_mixing(posterior).axes[:3])
+    np.testing.assert_array_equal(rhat, posterior.rhat.max(axis=2))
+    np.testing.assert_array_equal(ess, posterior.ess.min(axis=2))
+    np.testing.assert_allclose(mcse, np.sqrt((posterior.mcse**2).mean(axis=2)), rtol=1e-6)
+
+
+def test_maps_of_draws_that_cannot_tell_are_grey_and_no_trouble(tmp_path):
+    plot_mixing(answer(draws=2)).savefig(tmp_path / "figure.png", dpi=40)
+
+
+def test_a_trace_has_a_row_for_each_column_and_a_line_for_each_chain():
+    posterior = answer(chains=3)
+    figure = plot_trace(posterior)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["χ² (1 is right)", "energy U (nats)", "step size ε"]
+    for axes, name in zip(figure.axes, ("chi2", "energy", "step_size"), strict=True):
+        for line, values in zip(axes.lines, posterior.trace[name], strict=False):
+            np.testing.assert_array_equal(line.get_ydata(), values)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "chain 1", "chain 2", "chain 3"
+    ]  # fmt: skip
+
+
+def test_a_long_curve_is_drawn_as_means_of_equal_stretches():
+    steps, means = thinned(np.arange(7.0), most=3)  # stretches of 3: 0 1 2, 3 4 5; the rest is left
+    assert steps.tolist() == means.tolist() == [1, 4]
+
+
+def test_an_axis_leaves_out_outliers_and_holds_its_level():
+    low, high = limits(np.array([1e6, *np.linspace(2, 3, 1000)]), level=1.0)
+    assert low < 1
+    assert 3 < high < 4
+    assert limits(np.full(3, 5.0)) == (4.5, 5.5)
+    assert limits(np.zeros(3)) == (-1, 1)
+
+
+def curve(figure):
+    return figure.axes[0].lines[1].get_xydata()
+
+
+def test_calibration_against_a_truth_is_the_coverage_at_each_level():
+    posterior = answer((40, 50))
+    # Errors of 0 … 1999/2000 quantiles of |N(0, 1)|: of them a share of p is within the p interval.
+    levels = (np.arange(2000) + 0.5) / 2000
+    z = np.array([NormalDist().inv_cdf((1 + level) / 2) for level in levels])
+    truth = posterior.mean.astype(np.float64) + posterior.std * z.reshape(40, 50)
+    nominal, observed = curve(posterior.plot_calibration(truth)).T
+    assert nominal == pytest.approx(np.arange(1, 20) / 20)
+    np.testing.assert_allclose(observed, nominal, atol=1 / 2000)  # one pixel
+
+
+def test_calibration_of_held_out_pixels_allows_for_their_noise():
+    posterior = answer((40, 50), std=15.0)  # and σ = 20: predicted within 25
+    holdout = np.full((40, 50), np.nan, np.float32)
+    holdout[::2] = posterior.mean[::2] + 25 * 1.0  # z = 1, which 68.3 % of a normal law are within
+    nominal, observed = curve(replace(posterior, holdout=holdout).plot_calibration()).T
+    np.testing.assert_array_equal(observed, nominal > 0.683)
+
+
+@pytest.mark.parametrize(
+    ("posterior", "clean", "expected"),
+    [
+        (answer(), None, "no pixels were held out.*holdout=0.02"),
+        (answer(std=np.nan), np.zeros((16, 20)), "no standard deviation"),
+        (answer(), np.zeros((20, 16)), r"clean has shape \(20, 16\) but the mean \(16, 20\)"),
+    ],
+)
+def test_calibration_of_nothing_is_refused(posterior, clean, expected):
+    with pytest.raises(ValueError, match=expected):
+        plot_calibration(posterior, clean)

@@ -84,6 +84,11 @@ def encode_picture(
     return _encode(whole, suffix, **options)
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """The picture (H, W), (H, W, 3) or (H, W, 4) as a small PNG file in memory."""
+    return bytes(_encode(pixels, ".png", optimize=True))
+
+
 def needs_codecs(path: Path) -> Any:
     """The package imagecodecs; ImageError where it is absent."""
     return optional(path, "imagecodecs", "files", "for 16-bit colours in a PNG")
