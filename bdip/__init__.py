@@ -6,13 +6,23 @@ from bdip.chain import DivergedError, Progress
 from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
-from bdip.operators import Downsample, Identity, Mask
+from bdip.operators import (
+    Blur,
+    Downsample,
+    Fourier,
+    FromFunction,
+    FromMatrix,
+    Identity,
+    Mask,
+    Mosaic,
+    Radon,
+)
 from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
 
 __all__ = [
-    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "PoissonGaussian",
-    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError",
-    "TooLargeError", "UNet", "__version__", "estimate", "sample",
+    "Blur", "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Fourier", "FromFunction", "FromMatrix",
+    "Hourglass", "Identity", "Mask", "Mosaic", "PoissonGaussian", "Posterior", "PosteriorFileError", "ProblemError",
+    "Progress", "Radon", "ResNet", "Settings", "SettingsError", "TooLargeError", "UNet", "__version__", "estimate", "sample",
 ]  # fmt: skip
