@@ -4,6 +4,7 @@ import argparse
 import platform
 import sys
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -67,8 +68,9 @@ def restore(options: argparse.Namespace) -> int:
         return _estimate(image, mask, options)
 
     posterior = bdip.sample(
-        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
-    )
+        image, mask, operator=_operator(options), sampler=options.sampler, holdout=options.holdout,
+        **_sampling(options),
+    )  # fmt: skip
     save_image(output, posterior.mean, image.dtype)
     written = [str(output)]
     if np.isfinite(posterior.std).any():
@@ -88,8 +90,9 @@ def _estimate(
 ) -> int:
     """Print what restoring would take."""
     found = bdip.estimate(
-        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
-    )
+        image, mask, operator=_operator(options), sampler=options.sampler, holdout=options.holdout,
+        **_sampling(options),
+    )  # fmt: skip
     print(found)
     return DONE if found.fits else USAGE_ERROR
 
@@ -224,6 +227,24 @@ def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:
     return None
 
 
+def _operator(options: argparse.Namespace) -> bdip.operators.Operator | None:
+    """What was done to the image before it was seen: first the blur, then the down-sampling."""
+    chain: list[bdip.operators.Operator] = []
+    try:
+        if options.downsample is not None:
+            chain.append(bdip.Downsample(options.downsample))
+        if options.blur_sigma is not None:
+            chain.append(bdip.Blur.gaussian(options.blur_sigma))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if options.psf is not None:
+        psf = load_image(options.psf).astype(np.float32)
+        if psf.ndim != 2 or not (np.isfinite(psf).all() and psf.sum() > 0):
+            raise UsageError(f"--psf {options.psf}: expected a grey picture of a point of light.")
+        chain.append(bdip.Blur(psf / psf.sum()))
+    return reduce(lambda outer, inner: outer @ inner, chain) if chain else None
+
+
 def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
     """The generator's name, or the hourglass of the width and depth asked for."""
     channels = options.channels
@@ -252,8 +273,8 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser(
         "restore",
-        help="denoise or inpaint an image file",
-        description="Denoise IN, or fill in its missing pixels, by sampling. Writes OUT in the "
+        help="denoise, inpaint, sharpen or enlarge an image file",
+        description="Denoise IN, fill in its missing pixels, sharpen or enlarge it, by sampling. Writes OUT in the "
         "format and depth of IN, and OUT-std.tif beside it: the standard deviation of each pixel.",
     )
     _add_image(one)
@@ -270,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
         "--holdout", metavar="SHARE", type=float,
         help="hide this share of the known pixels, such as 0.02, and check the answer on them",
     )  # fmt: skip
+    _add_operators(one)
     _add_sampling(one)
     one.set_defaults(run=restore)
 
@@ -322,6 +344,21 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
         help="values the clean image can have [of the file's type; for floats, the extremes]",
     )  # fmt: skip
+
+
+def _add_operators(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--downsample", metavar="N", type=int,
+        help="IN is N times smaller than OUT shall be: each of its pixels is the mean of N × N",
+    )  # fmt: skip
+    blurs = parser.add_mutually_exclusive_group()
+    blurs.add_argument(
+        "--blur-sigma", metavar="S", type=float,
+        help="IN is blurred by a Gaussian whose standard deviation is S pixels, of OUT",
+    )  # fmt: skip
+    blurs.add_argument(
+        "--psf", metavar="FILE", help="IN is blurred: the picture of a point of light, at its middle"
+    )
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:

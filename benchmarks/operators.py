@@ -5,11 +5,11 @@
 
 Crops of 64 × 64 pixels of pictures averaged to 128 × 128 (colour ones for `demosaic`), range [0, 1], noise not clipped:
 
-- `deblur`: Gaussian blur of 1.6 pixels, σ = 2/255, reflected at the edges;
-- `superresolve`: Lanczos-2 by 4 (to 16 × 16), σ = 2/255;
+- `deblur`: Gaussian blur of 1.6 pixels, σ = 5/255, reflected at the edges;
+- `superresolve`: Lanczos-2 by 4 (to 16 × 16), σ = 5/255;
 - `tomography`: 60 views of 64 detectors, σ = 1 % of the greatest sum; within the circle that all views see, outside which there is nothing;
-- `magnetic`: a quarter of the columns of the Fourier plane, σ = 2/255 in either part;
-- `demosaic`: Bayer's RGGB, σ = 2/255.
+- `magnetic`: a quarter of the columns of the Fourier plane, σ = 5/255 in either part;
+- `demosaic`: Bayer's RGGB, σ = 5/255.
 
 Peers, where a parameter is chosen, get the one of the best PSNR with the truth at hand ("oracle").
 """
@@ -37,7 +37,7 @@ Array = NDArray[Any]
 
 SIDE, SMALL = 64, 128  # pixels: of the crop, and of the picture it is cut from
 GENERATOR = bdip.Hourglass(scales=3, channels_down=32, channels_up=32)
-STD = 2 / 255
+STD = 5 / 255  # where chains mix well (docs/decisions/0005)
 BLUR = 1.6  # pixels
 FACTOR, VIEWS, SHARE = 4, 60, 0.25
 SUM_STD = 0.01  # of the greatest sum along a ray
