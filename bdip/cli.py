@@ -357,7 +357,9 @@ def _add_operators(parser: argparse.ArgumentParser) -> None:
         help="IN is blurred by a Gaussian whose standard deviation is S pixels, of OUT",
     )  # fmt: skip
     blurs.add_argument(
-        "--psf", metavar="FILE", help="IN is blurred: the picture of a point of light, at its middle"
+        "--psf",
+        metavar="FILE",
+        help="IN is blurred: the picture of a point of light, at its middle",
     )
 
 

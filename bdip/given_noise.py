@@ -98,9 +98,7 @@ def _estimated(
     return Given(law, std * span, described, f"{note}, and sampled from there")
 
 
-def _map(
-    stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale
-) -> Given:
+def _map(stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale) -> Given:
     """One σ a pixel, or one a value; where nothing is observed, any."""
     single = stds.shape == observed.shape
     if not (single or stds.shape == scale.shape) or stds.dtype.kind not in "iuf":

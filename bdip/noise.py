@@ -41,4 +41,3 @@ def _db2_diagonal_std(channel: NDArray[np.floating]) -> np.floating:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the median of nothing
         return np.median(details[details > 0]) / NORMAL_MEDIAN  # zeros: masked out, or saturated
-

@@ -36,6 +36,7 @@ MOST_COLOURS = 4
 MOST_AXES = 3  # of a grid: signals, images, volumes
 # Of the greatest, by which sums of weights miss a whole number through rounding.
 ROUNDING = 1e-5
+TINY = float(np.finfo(np.float32).tiny)
 
 
 @frozen_pytree("image_shape")
@@ -106,7 +107,9 @@ class Units:
     def _axes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.channel_axis is None:
             return images[..., 0]
-        from_the_end = self.channel_axis - self.spatial_axes - 1  # the draws have axes before (H, W, C)
+        from_the_end = (
+            self.channel_axis - self.spatial_axes - 1
+        )  # the draws have axes before (H, W, C)
         return np.moveaxis(images, -1, from_the_end)
 
 
@@ -151,7 +154,9 @@ def pose(
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
     if not operator.linear:
-        operator = InUnits(operator, *(jnp.asarray(x, jnp.float32) for x in (low, high - low, base)))
+        operator = InUnits(
+            operator, *(jnp.asarray(x, jnp.float32) for x in (low, high - low, base))
+        )
     problem = Problem(
         data=jnp.asarray(unit),
         mask=jnp.asarray(observed[..., None], jnp.float32),
@@ -203,7 +208,7 @@ def _gain(operator: Operator, image_shape: Shape) -> NDArray[np.float64] | None:
     one = jnp.ones(image_shape)
     gain, double = (np.asarray(operator(n * one), np.float64) for n in (1, 2))
     nothing = np.asarray(operator(0 * one), np.float64)
-    rounding = ROUNDING * max(float(np.abs(gain).max()), np.finfo(np.float32).tiny)
+    rounding = ROUNDING * max(float(np.abs(gain).max()), TINY)
     if np.abs(nothing).max() > 0 or np.abs(double - 2 * gain).max() > rounding:
         raise ProblemError(
             f"{type(operator).__name__} says it is linear, but A(0) is not 0, or A(2x) not 2A(x): say linear=False."
@@ -315,9 +320,7 @@ def _truths(value: ArrayLike, name: str, data_shape: Shape) -> NDArray[np.bool_]
         remedy = "pass one value a pixel"
         if array.shape[:-1] == grid:
             remedy += f", for example {name}[..., 0]"
-        raise ProblemError(
-            f"{name} has shape {array.shape} but image has {grid} pixels: {remedy}."
-        )
+        raise ProblemError(f"{name} has shape {array.shape} but image has {grid} pixels: {remedy}.")
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
         raise ProblemError(
             f"{name} holds values other than 0 and 1: pass booleans, for example {name} > 127."

@@ -3,11 +3,11 @@
     python -m benchmarks.operators
     python -m benchmarks.operators --tasks deblur --pictures house
 
-Crops of 64 × 64 pixels of pictures averaged to 128 × 128 (colour ones for `demosaic`), range [0, 1], noise not clipped:
+Crops of 48 × 48 pixels (`--side`) of pictures averaged to 128 × 128 (colour ones for `demosaic`), range [0, 1], noise not clipped:
 
 - `deblur`: Gaussian blur of 1.6 pixels, σ = 5/255, reflected at the edges;
-- `superresolve`: Lanczos-2 by 4 (to 16 × 16), σ = 5/255;
-- `tomography`: 60 views of 64 detectors, σ = 1 % of the greatest sum; within the circle that all views see, outside which there is nothing;
+- `superresolve`: Lanczos-2 by 4, σ = 5/255;
+- `tomography`: 60 views of a detector a pixel, σ = 1 % of the greatest sum; within the circle that all views see, outside which there is nothing;
 - `magnetic`: a quarter of the columns of the Fourier plane, σ = 5/255 in either part;
 - `demosaic`: Bayer's RGGB, σ = 5/255.
 
@@ -35,7 +35,7 @@ from benchmarks import images, record
 
 Array = NDArray[Any]
 
-SIDE, SMALL = 64, 128  # pixels: of the crop, and of the picture it is cut from
+SIDE, SMALL = 48, 128  # pixels: of the crop, and of the picture it is cut from
 GENERATOR = bdip.Hourglass(scales=3, channels_down=32, channels_up=32)
 STD = 5 / 255  # where chains mix well (docs/decisions/0005)
 BLUR = 1.6  # pixels
@@ -50,10 +50,24 @@ FILTERS = ("ramp", "shepp-logan", "cosine", "hamming", "hann")
 COLOURS = "RGB"
 # Malvar, He & Cutler (ICASSP 2004), figure 2, times 8: at a pixel, the colour that it does not see, by where that is.
 AT_GREEN = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
-IN_ROW = [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]]
-DIAGONAL = [[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5], [0, 2, 0, 2, 0], [0, 0, -1.5, 0, 0]]
+IN_ROW = [
+    [0, 0, 0.5, 0, 0],
+    [0, -1, 0, -1, 0],
+    [-1, 4, 5, 4, -1],
+    [0, -1, 0, -1, 0],
+    [0, 0, 0.5, 0, 0],
+]
+DIAGONAL = [
+    [0, 0, -1.5, 0, 0],
+    [0, 2, 0, 2, 0],
+    [-1.5, 0, 6, 0, -1.5],
+    [0, 2, 0, 2, 0],
+    [0, 0, -1.5, 0, 0],
+]
 
-HEADER = "| task | picture | peers, dB | draw, dB | mean, dB | χ² | 90 % coverage | s |\n|" + "---|" * 8
+HEADER = (
+    "| task | picture | peers, dB | draw, dB | mean, dB | χ² | 90 % coverage | s |\n|" + "---|" * 8
+)
 
 
 class Task(NamedTuple):
@@ -66,33 +80,35 @@ class Task(NamedTuple):
     pictures: tuple[str, ...] = GREY
 
 
-def tasks() -> dict[str, Task]:
-    """The tasks by name."""
+def tasks(side: int) -> dict[str, Task]:
+    """The tasks by name, for crops of so many pixels a side."""
     angles = np.linspace(0, 180, VIEWS, endpoint=False)
-    lines = cartesian_lines((SIDE, SIDE), SHARE, seed=0)
+    lines = cartesian_lines((side, side), SHARE, seed=0)
     return {
         "deblur": Task(bdip.Blur.gaussian(BLUR), STD, deblurred),
         "superresolve": Task(bdip.Downsample(FACTOR, "lanczos2"), STD, enlarged),
         "tomography": Task(
             bdip.Radon(angles), SUM_STD, partial(projected_back, angles), pictures=(*GREY, PHANTOM)
         ),
-        "magnetic": Task(bdip.Fourier(), STD, zero_filled, lines),
+        "magnetic": Task(bdip.Fourier(), STD, partial(zero_filled, lines), lines),
         "demosaic": Task(bdip.Mosaic("RGGB"), STD, interpolated, pictures=COLOUR),
     }
 
 
-def picture(name: str) -> Array:
-    """The crop (64, 64) or (64, 64, 3)."""
+def picture(name: str, side: int) -> Array:
+    """The crop (side, side) or (side, side, 3)."""
     if name == PHANTOM:
         from skimage.data import shepp_logan_phantom
 
-        return np.asarray(transform.resize(shepp_logan_phantom(), (SIDE, SIDE), anti_aliasing=True))
+        return np.asarray(transform.resize(shepp_logan_phantom(), (side, side), anti_aliasing=True))
     whole = images.load(f"{'set9' if name in COLOUR else 'set11'}/{name}")
     factor = min(whole.shape[:2]) // SMALL
     channels = whole if whole.ndim == 3 else whole[..., None]
-    small = np.stack([images.average(channels[..., c], factor) for c in range(channels.shape[-1])], -1)
-    top, left = ((n - SIDE) // 2 for n in small.shape[:2])
-    crop = small[top : top + SIDE, left : left + SIDE]
+    small = np.stack(
+        [images.average(channels[..., c], factor) for c in range(channels.shape[-1])], -1
+    )
+    top, left = ((n - side) // 2 for n in small.shape[:2])
+    crop = small[top : top + side, left : left + side]
     return crop if whole.ndim == 3 else crop[..., 0]
 
 
@@ -123,7 +139,9 @@ def deblurred(data: Array, truth: Array) -> dict[str, Array]:
         "Richardson–Lucy (oracle)": best(
             [restoration.richardson_lucy(positive, psf, n, clip=False) for n in ITERATIONS]
         ),
-        "unsupervised Wiener": best([restoration.unsupervised_wiener(wide, psf, clip=False, rng=0)[0]]),
+        "unsupervised Wiener": best(
+            [restoration.unsupervised_wiener(wide, psf, clip=False, rng=0)[0]]
+        ),
     }
 
 
@@ -140,9 +158,8 @@ def projected_back(angles: Array, data: Array, truth: Array) -> dict[str, Array]
     return {"back-projection (oracle filter)": best}
 
 
-def zero_filled(data: Array, truth: Array) -> dict[str, Array]:
+def zero_filled(lines: Array, data: Array, truth: Array) -> dict[str, Array]:
     """What was not measured taken for zero."""
-    lines = cartesian_lines((SIDE, SIDE), SHARE, seed=0)
     plane = np.fft.ifftshift(np.where(lines, data, 0))
     return {"zero-filled": np.fft.fftshift(np.fft.ifft2(plane, norm="ortho")).real}
 
@@ -153,7 +170,7 @@ def interpolated(data: Array, truth: Array) -> dict[str, Array]:
 
 
 def _bilinear(data: Array) -> Array:
-    from scipy.ndimage import convolve
+    from scipy.ndimage import convolve  # type: ignore[import-untyped]
 
     filters = _filters(data.shape)
     hat = np.outer([1, 2, 1], [1, 2, 1]) / 4
@@ -163,13 +180,13 @@ def _bilinear(data: Array) -> Array:
 
 
 def _malvar(data: Array) -> Array:
-    from scipy.ndimage import convolve
+    from scipy.ndimage import convolve  # type: ignore[import-untyped]
 
     filters = _filters(data.shape) > 0
     made = {
         name: convolve(data, np.array(kernel) / 8, mode="mirror")
         for name, kernel in {
-            "green": AT_GREEN, "row": IN_ROW, "column": np.transpose(IN_ROW), "diagonal": DIAGONAL
+            "green": AT_GREEN, "row": IN_ROW, "column": np.array(IN_ROW).T, "diagonal": DIAGONAL
         }.items()
     }  # fmt: skip
     even_row = (np.arange(len(data)) % 2 == 0)[:, None] & np.ones(data.shape, bool)  # red and green
@@ -185,7 +202,11 @@ def _malvar(data: Array) -> Array:
 def _filters(shape: tuple[int, ...]) -> Array:
     ones = np.ones((*shape, 3), np.float32)
     return np.stack(
-        [np.asarray(bdip.Mosaic("RGGB")(jnp.asarray(ones * np.eye(3)[c])))[..., 0] for c in range(3)], -1
+        [
+            np.asarray(bdip.Mosaic("RGGB")(jnp.asarray(ones * np.eye(3)[c])))[..., 0]
+            for c in range(3)
+        ],
+        -1,
     )
 
 
@@ -196,9 +217,11 @@ def scored(shape: tuple[int, ...], circle: bool) -> Array:
     return inside if circle else np.ones(shape[:2], bool)
 
 
-def measure(name: str, task: Task, pictured: str, **options: Any) -> tuple[dict[str, Any], list[Any]]:
+def measure(
+    name: str, task: Task, pictured: str, side: int, **options: Any
+) -> tuple[dict[str, Any], list[Any]]:
     """One run, as a row of figures, and its pictures with captions."""
-    truth = picture(pictured)
+    truth = picture(pictured, side)
     seen = scored(truth.shape, name == "tomography")
     truth = np.where(seen if truth.ndim == 2 else seen[..., None], truth, 0)
     data, std = measured(task, truth)
@@ -209,21 +232,24 @@ def measure(name: str, task: Task, pictured: str, **options: Any) -> tuple[dict[
     )  # fmt: skip
     seconds = perf_counter() - started
     peers = task.peers(data, truth)
+    scores = {peer: psnr(truth[seen], answer[seen]) for peer, answer in peers.items()}
     draws = posterior.draws.reshape(-1, *truth.shape)
     row = {
         "task": name, "picture": pictured, "std": std,
-        "peers": {peer: psnr(truth[seen], answer[seen]) for peer, answer in peers.items()},
+        "peers": scores,
         "draw": float(np.mean([psnr(truth[seen], draw[seen]) for draw in draws])),
         "mean": psnr(truth[seen], posterior.mean[seen]),
         "coverage": coverage(truth[seen], posterior.mean[seen], posterior.std[seen]),
         **posterior.diagnostics, "seconds": seconds, "settings": posterior.settings,
     }  # fmt: skip
     shown = np.abs(data) if np.iscomplexobj(data) else data
-    input_ = ("data", np.log1p(99 * shown / shown.max()) / np.log(100) if task.mask is not None else shown / shown.max())
-    best = max(peers, key=lambda peer: row["peers"][peer])
+    shown = shown / shown.max()
+    if task.mask is not None:  # a plane whose middle outshines all else
+        shown = np.log1p(99 * np.where(task.mask, shown, 0)) / np.log(100)
+    best = max(scores, key=lambda peer: scores[peer])
     sheet = [
-        (f"{name}, {pictured}: {input_[0]}", input_[1]),
-        (f"{best} {row['peers'][best]:.2f} dB", peers[best]),
+        (f"{name}, {pictured}: data", shown),
+        (f"{best} {scores[best]:.2f} dB", peers[best]),
         (f"mean {row['mean']:.2f} dB", posterior.mean),
         ("standard deviation × 8", 8 * posterior.std),
         ("truth", truth),
@@ -236,14 +262,21 @@ def line(row: dict[str, Any]) -> str:
     peers = ", ".join(f"{peer} {value:.2f}" for peer, value in row["peers"].items())
     numbers = [f"{row[name]:.2f}" for name in ("draw", "mean")]
     shares = [f"{row[name]:.3f}" for name in ("chi2", "coverage")]
-    return "| " + " | ".join([row["task"], row["picture"], peers, *numbers, *shares, f"{row['seconds']:.0f}"]) + " |"
+    return (
+        "| "
+        + " | ".join(
+            [row["task"], row["picture"], peers, *numbers, *shares, f"{row['seconds']:.0f}"]
+        )
+        + " |"
+    )
 
 
 def main() -> None:
     """Run all, print a table, write results/NAME.json and a sheet of pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", default=list(tasks()), choices=list(tasks()))
+    parser.add_argument("--tasks", nargs="+", default=list(tasks(SIDE)), choices=list(tasks(SIDE)))
     parser.add_argument("--pictures", nargs="+", help="of those of the task [all]")
+    parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
     parser.add_argument("--sampler", default="psgld")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
@@ -253,14 +286,20 @@ def main() -> None:
     print(HEADER, flush=True)
     rows, sheets = [], []
     for name in options.tasks:
-        task = tasks()[name]
+        task = tasks(options.side)[name]
         for pictured in task.pictures:
             if options.pictures and pictured not in options.pictures:
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # scikit-image's, of corners outside the circle
                 row, sheet = measure(
-                    name, task, pictured, sampler=options.sampler, steps=options.steps, seed=options.seed
+                    name,
+                    task,
+                    pictured,
+                    options.side,
+                    sampler=options.sampler,
+                    steps=options.steps,
+                    seed=options.seed,
                 )
             rows.append(row)
             sheets.append(sheet)

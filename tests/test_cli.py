@@ -195,7 +195,12 @@ def test_restore_enlarges_and_sharpens(folder):
     assert main(["restore", "photo.png", "-o", "out.png", *words, *TINY]) == 0
     assert imageio.imread("out.png").shape == imageio.imread("out-std.tif").shape == (32, 32)
     imageio.imwrite("psf.png", np.uint8([[0, 50, 0], [50, 200, 50], [0, 50, 0]]))
-    assert main(["restore", "photo.png", "-o", "b.png", "--psf", "psf.png", "--noise-std", "20", *TINY]) == 0
+    assert (
+        main(
+            ["restore", "photo.png", "-o", "b.png", "--psf", "psf.png", "--noise-std", "20", *TINY]
+        )
+        == 0
+    )
     assert imageio.imread("b.png").shape == (16, 16)
 
 

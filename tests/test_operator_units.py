@@ -38,10 +38,14 @@ def data_of(operator, image):
     return made[..., 0] + 1j * made[..., 1] if operator.complex_data else made[..., 0]
 
 
-@pytest.mark.parametrize("operator", [*OTHER_UNITS.values(), *SAME_UNITS.values()], ids=[*OTHER_UNITS, *SAME_UNITS])
+@pytest.mark.parametrize(
+    "operator", [*OTHER_UNITS.values(), *SAME_UNITS.values()], ids=[*OTHER_UNITS, *SAME_UNITS]
+)
 def test_the_data_are_those_of_the_image_in_the_unit_range(operator):
     image = RNG.uniform(LOW, HIGH, (4, 4))
-    problem, units = pose(data_of(operator, image), operator=operator, data_range=(LOW, HIGH), noise_std=0.5)
+    problem, units = pose(
+        data_of(operator, image), operator=operator, data_range=(LOW, HIGH), noise_std=0.5
+    )
     expected = operator(jnp.asarray((image - LOW) / SPAN, jnp.float32)[..., None])
     # Sums of up to 16 values of up to 5, divided by 8.
     np.testing.assert_allclose(problem.data, expected, rtol=0, atol=16 * 5 * 2.0**-24 * 4)
@@ -66,16 +70,22 @@ def test_the_posterior_of_pixels_seen_through_a_matrix_is_the_normal_one_in_clos
     data = (y - LOW * MATRIX.sum(1)) / SPAN
     expected = directions @ (MATRIX.T @ data) / sigma**2 / curvature
     found = directions @ ((posterior.mean.ravel() - LOW) / SPAN)
-    errors = [laws.error_of_mean(laws.autocovariances(epsilon, l), steps - warmup) for l in curvature]
+    errors = [
+        laws.error_of_mean(laws.autocovariances(epsilon, l), steps - warmup) for l in curvature
+    ]
     z = (found - expected) / errors
     assert abs(np.mean(z**2) - 1) < 4 * np.sqrt(2 / 16)
     assert abs(z).max() < 4.5
 
 
-@pytest.mark.parametrize("operator", [*OTHER_UNITS.values(), SATURATION], ids=[*OTHER_UNITS, "saturation"])
+@pytest.mark.parametrize(
+    "operator", [*OTHER_UNITS.values(), SATURATION], ids=[*OTHER_UNITS, "saturation"]
+)
 def test_where_the_data_do_not_tell_the_range_it_must_be_given(operator):
     data = data_of(operator, RNG.random((4, 4)))
-    with pytest.raises(ProblemError, match=r"have another unit than the image.*pass data_range=\(low, high\)"):
+    with pytest.raises(
+        ProblemError, match=r"have another unit than the image.*pass data_range=\(low, high\)"
+    ):
         pose(data, operator=operator, noise_std=0.1)
 
 
@@ -98,7 +108,9 @@ def test_an_operator_that_is_not_linear_sees_images_in_their_own_units():
     problem, _ = pose(data, operator=SATURATION, data_range=(LOW, HIGH), noise_std=0.1)
     made = problem.operator(jnp.asarray((image - LOW) / SPAN, jnp.float32)[..., None])
     np.testing.assert_allclose(made, problem.data, rtol=0, atol=2.0**-20)
-    np.testing.assert_allclose(problem.data[..., 0], (data - np.tanh(LOW)) / SPAN, rtol=0, atol=2.0**-20)
+    np.testing.assert_allclose(
+        problem.data[..., 0], (data - np.tanh(LOW)) / SPAN, rtol=0, atol=2.0**-20
+    )
     assert problem.noise_std == pytest.approx(0.1 / SPAN)
 
 
@@ -127,7 +139,9 @@ def test_complex_data_are_real_and_imaginary_channels_of_a_grey_image():
     lines = cartesian_lines((8, 8), 0.5)
     data = np.where(lines, RNG.normal(size=(8, 8)) + 1j * RNG.normal(size=(8, 8)), np.nan)
     problem, units = pose(data, operator=bdip.Fourier(), data_range=(0, 2), noise_std=0.1)
-    np.testing.assert_allclose(problem.data[lines], np.stack([data.real, data.imag], -1)[lines] / 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        problem.data[lines], np.stack([data.real, data.imag], -1)[lines] / 2, rtol=1e-6
+    )
     np.testing.assert_array_equal(problem.mask[..., 0], lines)
     assert problem.observed_count == 2 * lines.sum()
     assert problem.image_shape == (8, 8, 1)
@@ -138,7 +152,9 @@ def test_the_noise_of_coils_may_differ_and_is_that_of_either_part():
     coils = np.ones((4, 4, 3), np.complex64)
     stds = RNG.uniform(1, 2, (4, 4, 3))
     data = np.zeros((4, 4, 3), complex)
-    problem, _ = pose(data, operator=bdip.Fourier(coils), channel_axis=2, data_range=(0, 2), noise_std=stds)
+    problem, _ = pose(
+        data, operator=bdip.Fourier(coils), channel_axis=2, data_range=(0, 2), noise_std=stds
+    )
     np.testing.assert_allclose(problem.noise_std, np.concatenate([stds, stds], -1) / 2, rtol=1e-6)
 
 
@@ -149,12 +165,17 @@ def test_the_image_of_a_raw_picture_has_its_colours_last():
 
 
 def test_photon_noise_goes_with_the_data_whatever_their_unit():
-    operator, photons = OTHER_UNITS["radon"], bdip.PoissonGaussian(gain=0.3, read_noise=0.2, offset=1.0)
+    operator, photons = (
+        OTHER_UNITS["radon"],
+        bdip.PoissonGaussian(gain=0.3, read_noise=0.2, offset=1.0),
+    )
     image = RNG.uniform(2, 5, (4, 4))
     data = data_of(operator, image)
     problem, _ = pose(data, operator=operator, data_range=(-1, 5), noise=photons)
     # v = gain (y − offset) + read_noise², in units of the range's width, 6.
-    expected = np.sqrt(np.maximum(0.3 * (data - 1), 0) + 0.04) / 6  # in the dark read noise is the larger
+    expected = (
+        np.sqrt(np.maximum(0.3 * (data - 1), 0) + 0.04) / 6
+    )  # in the dark read noise is the larger
     np.testing.assert_allclose(problem.noise_std[..., 0], expected, rtol=1e-5)
 
 

@@ -178,9 +178,13 @@ def test_lanczos_is_pillows_away_from_the_edges(kernel, factor):
     image = skimage.data.camera()[100:292, 200:392].astype(np.float32)
     small = Image.fromarray(image).resize((192 // factor,) * 2, Image.Resampling.LANCZOS)
     found = Downsample(factor, kernel)(image[..., None])[..., 0]
-    inner = slice(4, -4)  # the kernel reaches 3 pixels, beyond which Pillow renormalises and we mirror
+    inner = slice(
+        4, -4
+    )  # the kernel reaches 3 pixels, beyond which Pillow renormalises and we mirror
     # Sums of (6 f)² products of numbers up to 255, each sum rounded a few times.
-    np.testing.assert_allclose(found[inner, inner], np.asarray(small)[inner, inner], rtol=0, atol=255 * 2.0**-18)
+    np.testing.assert_allclose(
+        found[inner, inner], np.asarray(small)[inner, inner], rtol=0, atol=255 * 2.0**-18
+    )
 
 
 @pytest.mark.parametrize("lobes", [2, 3])
@@ -261,7 +265,10 @@ def test_a_path_has_its_light_its_centre_its_length_and_its_direction(length, an
     # A uniform path of length L has variance L²/12 along itself; interpolation between pixels adds
     # f(1 − f), from 0 to ¼, along each axis. And E[row · column] = −(L²/24) sin 2α: rows point down.
     turn = np.deg2rad(angle)
-    for found, share in ((rows**2 @ psf.sum(1), np.sin(turn)), (columns**2 @ psf.sum(0), np.cos(turn))):
+    for found, share in (
+        (rows**2 @ psf.sum(1), np.sin(turn)),
+        (columns**2 @ psf.sum(0), np.cos(turn)),
+    ):
         expected = (length * share) ** 2 / 12
         assert expected * (1 - 1e-3) - 1e-6 <= found <= expected + 0.25
     assert rows @ psf @ columns == pytest.approx(-(length**2) / 24 * np.sin(2 * turn), abs=0.02)

@@ -18,7 +18,9 @@ from tests.fakes import Pixels
 
 RNG = np.random.default_rng(0)
 GENERATORS = {
-    "hourglass": Hourglass(scales=2, channels_down=5, channels_up=6, channels_skip=(0, 4), latent_channels=3),
+    "hourglass": Hourglass(
+        scales=2, channels_down=5, channels_up=6, channels_skip=(0, 4), latent_channels=3
+    ),
     "unet": UNet(scales=1, channels=4, latent_channels=3),
     "resnet": ResNet(blocks=1, channels=5, latent_channels=3),
     "deep-decoder": DeepDecoder(scales=2, channels=6, latent_channels=3),
@@ -38,7 +40,9 @@ def convolution_by_its_formula(image, kernel, stride, padding):
     padded = jnp.pad(image, margins, mode={"reflect": "reflect", "zero": "constant"}[padding])
     out = 0
     for tap in itertools.product(range(size), repeat=axes):
-        ends = [u + stride * (-(-n // stride) - 1) + 1 for u, n in zip(tap, image.shape, strict=False)]
+        ends = [
+            u + stride * (-(-n // stride) - 1) + 1 for u, n in zip(tap, image.shape, strict=False)
+        ]
         window = padded[tuple(slice(u, end, stride) for u, end in zip(tap, ends, strict=True))]
         out = out + window @ kernel[tap]
     return out
@@ -46,13 +50,21 @@ def convolution_by_its_formula(image, kernel, stride, padding):
 
 @pytest.mark.parametrize("padding", ["reflect", "zero"])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(("grid", "size"), [((9,), 3), ((8,), 5), ((5, 4), 3), ((4, 5, 6), 3)], ids=str)
+@pytest.mark.parametrize(
+    ("grid", "size"), [((9,), 3), ((8,), 5), ((5, 4), 3), ((4, 5, 6), 3)], ids=str
+)
 def test_a_convolution_and_its_gradients_are_those_of_its_formula(grid, size, stride, padding):
     image, kernel = normal(0, (*grid, 2)), normal(1, (*(size,) * len(grid), 2, 3))
-    expected, pull = jax.vjp(lambda x, k: convolution_by_its_formula(x, k, stride, padding), image, kernel)
-    found, pull_found = jax.vjp(lambda x, k: any_axes.convolve(x, k, stride, padding, True), image, kernel)
+    expected, pull = jax.vjp(
+        lambda x, k: convolution_by_its_formula(x, k, stride, padding), image, kernel
+    )
+    found, pull_found = jax.vjp(
+        lambda x, k: any_axes.convolve(x, k, stride, padding, True), image, kernel
+    )
     cotangent = normal(2, expected.shape)
-    for ours, theirs in zip((found, *pull_found(cotangent)), (expected, *pull(cotangent)), strict=True):
+    for ours, theirs in zip(
+        (found, *pull_found(cotangent)), (expected, *pull(cotangent)), strict=True
+    ):
         # Sums of up to 120 products of numbers around 1, in another order.
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=120 * 2.0**-22)
 
@@ -176,7 +188,9 @@ def test_chains_of_signals_end_by_themselves_side_by_side_or_not():
     ids=str,
 )
 def test_what_could_be_channels_or_an_axis_must_be_said(shape, options):
-    with pytest.raises(ProblemError, match="of a signal .L, C. or a volume .D, H, W. say spatial_axes=1 or 3"):
+    with pytest.raises(
+        ProblemError, match="of a signal .L, C. or a volume .D, H, W. say spatial_axes=1 or 3"
+    ):
         pose(np.ones(shape), noise_std=0.1, **options)
 
 
@@ -201,7 +215,9 @@ def test_a_short_signal_is_restored_by_a_convolutional_generator():
     time = np.linspace(0, 1, 48)
     signal = np.sin(6 * time) + 0.2 * RNG.normal(size=48)
     tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
-    posterior = bdip.sample(signal, noise_std=0.2, data_range=(-1.5, 1.5), generator=tiny, steps=400, progress=False)
+    posterior = bdip.sample(
+        signal, noise_std=0.2, data_range=(-1.5, 1.5), generator=tiny, steps=400, progress=False
+    )
     # The noise's mean square is 0.04; a prior that knows smoothness must take off at least a quarter of it.
     assert np.mean((posterior.mean - np.sin(6 * time)) ** 2) < 0.03
     assert posterior.std.shape == (48,)

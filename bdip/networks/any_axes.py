@@ -20,7 +20,11 @@ AXES = "DHW"
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def convolve(
-    image: Float[Array, "*grid C"], kernel: Float[Array, "..."], stride: int, padding: str, exact: bool
+    image: Float[Array, "*grid C"],
+    kernel: Float[Array, "..."],
+    stride: int,
+    padding: str,
+    exact: bool,
 ) -> Float[Array, "*coarse D"]:
     """out[i, d] = Σ_{u, c} padded[i stride + u, c] kernel[u, c, d], i and u having as many axes as the grid.
 
@@ -58,7 +62,11 @@ def _padded_gradient(
     """Σ_{u, d} cotangent[(j − u)/stride, d] kernel[u, :, d] on the padded grid: a correlation, flipped."""
     axes, size = image.ndim - 1, kernel.shape[0]
     spaced = [
-        (size - 1, size - 1 + image.shape[axis] - 1 - stride * (cotangent.shape[axis] - 1), stride - 1)
+        (
+            size - 1,
+            size - 1 + image.shape[axis] - 1 - stride * (cotangent.shape[axis] - 1),
+            stride - 1,
+        )
         for axis in range(axes)
     ]
     wide = lax.pad(cotangent, jnp.zeros((), cotangent.dtype), [*spaced, (0, 0, 0)])
@@ -100,7 +108,7 @@ def _lines(image: Array, kernel: Array, padding: str) -> list[Positions]:
 
 
 def _take(x: Array, positions: Positions, axis: int) -> Array:
-    """x at the positions along an axis, zero at NOTHING; two axes of positions make two of the result."""
+    """What stands at the positions along an axis, zero at NOTHING; two axes of positions make two of the result."""
     found = x.at[(slice(None),) * axis + (positions.clip(0),)].get(mode="promise_in_bounds")
     if positions.min() > NOTHING:
         return found

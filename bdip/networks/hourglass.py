@@ -60,9 +60,7 @@ class Hourglass(Network):
 
     def latent_grid(self, *grid: int) -> tuple[int, ...]:
         """The multiple of 2**scales that covers the image and whose coarsest scale can be mirrored."""
-        return covering_grid(
-            *grid, scales=self.scales, smallest=max(2, self.kernel_down // 2 + 1)
-        )
+        return covering_grid(*grid, scales=self.scales, smallest=max(2, self.kernel_down // 2 + 1))
 
     def build(self, image_channels: int, normal: Normal) -> nnx.Module:
         """The module, its weights drawn with ``normal``."""

@@ -1,6 +1,7 @@
 """The layers the generators are built from, for grids of one, two or three axes.
 
-An image is an array (H, W, C), a signal (L, C), a volume (D, H, W, C); there is no batch axis."""
+An image is an array (H, W, C), a signal (L, C), a volume (D, H, W, C); there is no batch axis.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -36,7 +37,6 @@ class Normal(NamedTuple):
     def kernel(self, size: int, in_channels: int, out_channels: int) -> Array:
         """Draws in the shape of a kernel, (k, k, C, D) for an image."""
         return self.draw((*(size,) * self.axes, in_channels, out_channels))
-
 
 
 class Convolution(nnx.Module):

@@ -97,9 +97,7 @@ class Network:
 
 
 @partial(jax.jit, static_argnums=(0, 2))
-def _init(
-    generator: Network, key: PRNGKey, image_shape: tuple[int, ...]
-) -> tuple[Params, Latent]:
+def _init(generator: Network, key: PRNGKey, image_shape: tuple[int, ...]) -> tuple[Params, Latent]:
     *grid, image_channels = image_shape
     axes = len(grid)
     params_key, latent_key = jax.random.split(key)

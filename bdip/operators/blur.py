@@ -81,7 +81,10 @@ class Blur(Operator):
     def image_shape(self, data_shape: Shape) -> Shape:
         *grid, channels = data_shape
         found = np.shape(self.psf)
-        if len(found) not in (len(grid), len(data_shape)) or found[len(grid) :] not in ((), (channels,)):
+        if len(found) not in (len(grid), len(data_shape)) or found[len(grid) :] not in (
+            (),
+            (channels,),
+        ):
             raise ValueError(
                 f"psf has shape {found} but the data {data_shape}: give it {len(grid)} axes, or one "
                 f"more for the {channels} channels."

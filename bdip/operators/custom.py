@@ -87,7 +87,9 @@ class FromMatrix(Operator):
 
     def image_shape(self, data_shape: Shape) -> Shape:
         if tuple(data_shape) != self._data_shape:
-            raise ValueError(f"the matrix makes data of shape {self._data_shape}, not {data_shape}.")
+            raise ValueError(
+                f"the matrix makes data of shape {self._data_shape}, not {data_shape}."
+            )
         return tuple(self.shape)
 
 

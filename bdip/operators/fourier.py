@@ -64,7 +64,7 @@ def cartesian_lines(
     """
     if not 0 < share <= 1:
         raise ValueError(f"share is {share!r}: expected a number above 0, and at most 1.")
-    height, width = shape
+    width = shape[1]
     count = max(1, round(share * width))
     order = np.random.default_rng(seed).permutation(width)
     middle = abs(np.arange(width) - width // 2) <= CENTRE_SHARE * width / 2

@@ -45,7 +45,9 @@ class Mosaic(Operator):
 
     def image_shape(self, data_shape: Shape) -> Shape:
         if len(data_shape) != 3 or data_shape[-1] != 1:
-            raise ValueError(f"a mosaic has one value a pixel, (H, W), but the data are {data_shape}.")
+            raise ValueError(
+                f"a mosaic has one value a pixel, (H, W), but the data are {data_shape}."
+            )
         return (*data_shape[:-1], len(COLOURS))
 
     def _filters(self, height: int, width: int) -> Float[np.ndarray, "H W 3"]:

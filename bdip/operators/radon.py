@@ -1,11 +1,10 @@
 """Projections of a slice: the forward model of computed tomography."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
 from bdip.operators.base import Operator, Shape
 from bdip.trees import frozen_pytree
@@ -36,7 +35,7 @@ class Radon(Operator):
                [3., 1.]], dtype=float32)
     """
 
-    angles: Float[Array, " a"] | Sequence[float]
+    angles: ArrayLike
 
     def __call__(self, image: Float[Array, "n n C"]) -> Float[Array, "n a C"]:
         angles = jnp.asarray(self.angles, jnp.float32)
