@@ -188,7 +188,7 @@ def test_lanczos_is_pillows_away_from_the_edges(kernel, factor):
 
 
 @pytest.mark.parametrize("lobes", [2, 3])
-@pytest.mark.parametrize("factor", [1, 2, 3, 8])
+@pytest.mark.parametrize("factor", [1, 3])
 def test_lanczos_keeps_constants_and_is_symmetric_about_the_middle(lobes, factor):
     image = normal(0, (12 * factor, 12 * factor, 1))
     operator = Downsample(factor, f"lanczos{lobes}")
@@ -221,7 +221,7 @@ def test_a_kernel_of_another_name_is_refused(kernel):
 # ------------------------------------------------------------------------------------ blur
 
 
-@pytest.mark.parametrize("size", [(3, 3), (2, 3), (5, 4), (1, 7), (8, 8)], ids=str)
+@pytest.mark.parametrize("size", [(3, 3), (2, 3), (5, 4)], ids=str)
 @pytest.mark.parametrize("boundary", ["reflect", "nearest", "wrap", "constant"])
 def test_blur_is_scipys_convolution(boundary, size):
     image, psf = RNG.normal(size=(16, 11)), RNG.normal(size=size)
