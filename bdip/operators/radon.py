@@ -38,7 +38,7 @@ class Radon(Operator):
     angles: ArrayLike
 
     def __call__(self, image: Float[Array, "n n C"]) -> Float[Array, "n a C"]:
-        angles = jnp.asarray(self.angles, jnp.float32)
+        image, angles = jnp.asarray(image), jnp.asarray(self.angles, jnp.float32)
 
         def project(angle: Scalar) -> Float[Array, "n C"]:
             return _projection(image, jnp.deg2rad(angle))
