@@ -8,14 +8,25 @@ from bdip.likelihood import PoissonGaussian
 from bdip.live import Live
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
-from bdip.operators import Downsample, Identity, Mask
+from bdip.operators import (
+    Blur,
+    Downsample,
+    Fourier,
+    FromFunction,
+    FromMatrix,
+    Identity,
+    Mask,
+    Mosaic,
+    Radon,
+)
 from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
 
 __all__ = [
-    "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Live", "Mask",
-    "MissingExtraError", "PoissonGaussian", "Posterior", "PosteriorFileError", "ProblemError",
-    "Progress", "ResNet", "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet",
+    "Blur", "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Fourier", "FromFunction",
+    "FromMatrix", "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic",
+    "PoissonGaussian", "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Radon",
+    "ResNet", "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet",
     "__version__", "estimate", "sample",
 ]  # fmt: skip

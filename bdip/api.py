@@ -78,6 +78,7 @@ def sample(
     noise: PoissonGaussian | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
+    spatial_axes: int | None = None,
     generator: str | Generator = "hourglass",
     sampler: str | Sampler = "mclmc",
     settings: Settings | None = None,
@@ -104,7 +105,8 @@ def sample(
     U(θ) = ‖m⊙(A g_θ(z) − y)‖²/(2σ²) + (λ/2)‖θ‖², and its outputs are averaged.
 
     Args:
-        image: (H, W) or (H, W, C); integers or floats of any range. NaN pixels are missing pixels.
+        image: (H, W) or (H, W, C), or a signal (L,); integers or floats of any range, or what an operator
+            makes of an image. NaN pixels are missing pixels.
         mask: (H, W), True where a pixel is *observed*.
         missing: (H, W), True where a pixel is *not* observed; the complement of `mask`.
         operator: forward operator A from the clean image to `image`; the identity by default.
@@ -113,8 +115,10 @@ def sample(
             from a prior worth one pixel at the estimate (`bdip.likelihood.UnknownGaussian`).
         noise: another law of the noise, such as `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)`.
         data_range: (low, high) of the clean image; by default the dtype's for integers and the
-            observed extremes, reported, for floats.
+            observed extremes, reported, for floats. Needed where the data have another unit than the image.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
+        spatial_axes: how many axes the grid has: 1 for a signal (L, C), 3 for a volume (D, H, W), which
+            could be an image with channels; by default 1 for (L,), else 2.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
         sampler: "mclmc", "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
@@ -157,7 +161,8 @@ def sample(
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
     job = _prepare(
         image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
-        data_range=data_range, channel_axis=channel_axis, generator=generator, sampler=sampler,
+        data_range=data_range, channel_axis=channel_axis, spatial_axes=spatial_axes,
+        generator=generator, sampler=sampler,
         settings=settings, steps=steps, max_steps=max_steps, target_mcse=target_mcse,
         warmup=warmup, draws=draws, step_size=step_size, temperature=temperature,
         weight_precision=weight_precision, memory_limit=memory_limit,
@@ -230,9 +235,12 @@ def _prepare(
         if isinstance(generator, str)
         else generator
     )
-    _refuse_beyond_all_bounds(image, options["channel_axis"], network, chosen.memory_limit)
+    if options["operator"] is None:
+        _refuse_beyond_all_bounds(image, options, network, chosen.memory_limit)
     with fleet.home(places), kept_programs():
         problem, units = pose(image, mask, weight_precision=resolved.weight_precision, **options)
+        if options["operator"] is not None:
+            _refuse_beyond_bound(problem.image_shape[:-1], network, chosen.memory_limit)
         measured = None
         if holdout is not None:
             problem, measured = hide(problem, holdout, jax.random.key(seed))
@@ -263,24 +271,29 @@ def _start(job: _Job) -> _Started:
             answer = chains * _answer_bytes(shapes[1], steps)
             needed = memory.needed(program, shapes, chains, answer)
         seconds = perf_counter() - start
-        memory.require(needed, available, job.problem.image_shape)
+        memory.require(needed, available, job.problem.image_shape[:-1])
         runs = [chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)]
         runs = fleet.side_by_side(runs, job.places)
     return _Started(runs, needed, available, seconds)
 
 
 def _refuse_beyond_all_bounds(
-    image: ArrayLike, channel_axis: int | None, network: Generator, limit: float | None
+    image: ArrayLike, options: dict[str, Any], network: Generator, limit: float | None
 ) -> None:
     """Raise TooLargeError where even a lower bound of the memory is too much.
 
-    Before the image is copied, and before minutes of compiling; an operator can only add to it.
+    Before the image is copied, and before minutes of compiling.
     """
-    grid = list(np.shape(image))
-    if len(grid) == 3:
-        del grid[-1 if channel_axis is None else channel_axis % 3]
-    if len(grid) == 2:  # whatever else it is, `pose` refuses it
-        memory.require(memory.least(network, grid), memory.available(limit), grid)
+    grid, axis = list(np.shape(image)), options["channel_axis"]
+    axes = options["spatial_axes"] or min(len(grid), 2)
+    if len(grid) == axes + 1:
+        del grid[-1 if axis is None else axis % len(grid)]
+    if len(grid) == axes:  # whatever else it is, `pose` refuses it
+        _refuse_beyond_bound(grid, network, limit)
+
+
+def _refuse_beyond_bound(grid: Sequence[int], network: Generator, limit: float | None) -> None:
+    memory.require(memory.least(network, grid), memory.available(limit), grid)
 
 
 def _answer_bytes(kept: chain.Kept, steps: int) -> int:
@@ -350,8 +363,7 @@ def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:
 
 def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]:
     """The chain's numbers, and how many draws each chain stores within the memory bound."""
-    height, width, channels = problem.image_shape
-    affordable = settings.draws_memory // (4 * height * width * channels * chains)
+    affordable = settings.draws_memory // (4 * math.prod(problem.image_shape) * chains)
     room, jitter = min(settings.draws, affordable), settings.input_jitter or None
     if settings.target_mcse is not None:
         endless = 2 * settings.steps  # schedules stay hot in the first half of it

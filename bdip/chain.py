@@ -164,7 +164,7 @@ class Run:
         return filled if room else self.steps + 1
 
     def _room(self, store: str) -> int:
-        return int(getattr(self.kept, store).shape[-4])
+        return int(getattr(self.kept, store).shape[-1 - len(self.problem.image_shape)])
 
     @property
     def trace(self) -> Trace:
@@ -224,12 +224,14 @@ class Run:
         """Keep every second draw of a store that is full, and store half as many from here on."""
         thin = STORES[store]
         self.plan = self.plan._replace(**{thin: 2 * getattr(self.plan, thin)})
-        self.kept = self.kept._replace(**{store: _every_second(getattr(self.kept, store))})
+        thinned = _every_second(getattr(self.kept, store), len(self.problem.image_shape))
+        self.kept = self.kept._replace(**{store: thinned})
 
     def probe(self) -> NDArray[np.float32]:
         """The probe so far (k, m, h, w, C), on the host."""
-        found = np.asarray(self.kept.probe[..., : self.stored("probe"), :, :, :])
-        return found.reshape(-1, *found.shape[-4:])[: self.width]
+        axes = len(self.problem.image_shape)
+        found = np.asarray(self.kept.probe[_first(self.stored("probe"), axes)])
+        return found.reshape(-1, *found.shape[-1 - axes :])[: self.width]
 
     def _move(self, length: int) -> Trace:
         """Do `length` steps on the device, and bring their trace to the host."""
@@ -255,11 +257,20 @@ def _emptied(moments: Moments) -> Moments:
     return jax.tree.map(jnp.zeros_like, moments)
 
 
-@partial(jax.jit, donate_argnums=0)
-def _every_second(draws: Float[Array, "*k n H W C"]) -> Float[Array, "*k n H W C"]:
-    """The second, fourth, … in front; what is behind them is to be overwritten."""
-    seconds = draws[..., 1::2, :, :, :]
-    return draws.at[..., : seconds.shape[-4], :, :, :].set(seconds)
+@partial(jax.jit, donate_argnums=0, static_argnums=1)
+def _every_second(draws: Float[Array, "..."], axes: int) -> Float[Array, "..."]:
+    """The second, fourth, … in front; what is behind them is to be overwritten.
+
+    Of draws (n, H, W, C), or of each chain's (k, n, H, W, C), whose images have so many axes.
+    """
+    whole = (slice(None),) * axes
+    seconds = draws[(..., slice(1, None, 2), *whole)]
+    return draws.at[_first(seconds.shape[-1 - axes], axes)].set(seconds)
+
+
+def _first(count: int, axes: int) -> tuple[Any, ...]:
+    """The index of the first so many draws, of images with so many axes."""
+    return (..., slice(count), *(slice(None),) * axes)
 
 
 def _require_finite(energies: Any, first: int, chain: int) -> None:
@@ -316,8 +327,15 @@ def _probed(image_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _probe(image: Image) -> Float[Array, "h w C"]:
     """Some PROBE_PIXELS pixels or more, evenly spaced."""
-    stride = max(1, math.isqrt(image.shape[0] * image.shape[1] // PROBE_PIXELS))
-    return image[::stride, ::stride]
+    grid = image.shape[:-1]
+    stride = max(1, _whole_root(math.prod(grid) // PROBE_PIXELS, len(grid)))
+    return image[(slice(None, None, stride),) * len(grid)]
+
+
+def _whole_root(number: int, degree: int) -> int:
+    """The greatest whole number whose power is at most `number`."""
+    near = round(number ** (1 / degree))
+    return near - (near**degree > number)
 
 
 def shapes(

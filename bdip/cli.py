@@ -4,6 +4,8 @@ import argparse
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def restore(options: argparse.Namespace) -> int:
     """Restore one image file, and write its standard deviation beside it."""
     loaded, mask = _read(options)
+    if options.downsample and loaded.alpha is not None:
+        print("bdip: transparency is not kept, for the answer is of another size", file=sys.stderr)
+        loaded = replace(loaded, alpha=None)
     image = loaded.pixels
     output = Path(options.output)
     std_output = output.with_name(f"{output.stem}-std.tif")
@@ -65,7 +70,7 @@ def restore(options: argparse.Namespace) -> int:
         return _estimate(image, mask, options)
 
     posterior = bdip.sample(
-        image, mask, sampler=options.sampler, holdout=options.holdout,
+        image, mask, operator=_operator(options), sampler=options.sampler, holdout=options.holdout,
         callback=Preview(options.preview) if options.preview else None, **_sampling(options),
     )  # fmt: skip
     save_image(output, posterior.mean, like=loaded)
@@ -90,8 +95,9 @@ def _estimate(
 ) -> int:
     """Print what restoring would take."""
     found = bdip.estimate(
-        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
-    )
+        image, mask, operator=_operator(options), sampler=options.sampler, holdout=options.holdout,
+        **_sampling(options),
+    )  # fmt: skip
     print(found)
     return DONE if found.fits else USAGE_ERROR
 
@@ -252,6 +258,24 @@ def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:
     return None
 
 
+def _operator(options: argparse.Namespace) -> bdip.operators.Operator | None:
+    """What was done to the image before it was seen: first the blur, then the down-sampling."""
+    chain: list[bdip.operators.Operator] = []
+    try:
+        if options.downsample is not None:
+            chain.append(bdip.Downsample(options.downsample))
+        if options.blur_sigma is not None:
+            chain.append(bdip.Blur.gaussian(options.blur_sigma))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if options.psf is not None:
+        psf = load(options.psf).pixels.astype(np.float32)
+        if psf.ndim != 2 or not (np.isfinite(psf).all() and psf.sum() > 0):
+            raise UsageError(f"--psf {options.psf}: expected a grey picture of a point of light.")
+        chain.append(bdip.Blur(psf / psf.sum()))
+    return reduce(lambda outer, inner: outer @ inner, chain) if chain else None
+
+
 def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
     """The generator's name, or the hourglass of the width and depth asked for."""
     channels = options.channels
@@ -280,8 +304,8 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser(
         "restore",
-        help="denoise or inpaint an image file",
-        description="Denoise IN, or fill in its missing pixels, by sampling. Writes OUT in the "
+        help="denoise, inpaint, sharpen or enlarge an image file",
+        description="Denoise IN, fill in its missing pixels, sharpen or enlarge it, by sampling. Writes OUT in the "
         "format and depth of IN, and OUT-std.tif beside it: the standard deviation of each pixel.",
     )
     _add_image(one)
@@ -305,6 +329,7 @@ def _parser() -> argparse.ArgumentParser:
         "--holdout", metavar="SHARE", type=float,
         help="hide this share of the known pixels, such as 0.02, and check the answer on them",
     )  # fmt: skip
+    _add_operators(one)
     _add_sampling(one)
     one.set_defaults(run=restore)
 
@@ -375,6 +400,23 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
         help="values the clean image can have [of the file's type; for floats, the extremes]",
     )  # fmt: skip
+
+
+def _add_operators(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--downsample", metavar="N", type=int,
+        help="IN is N times smaller than OUT shall be: each of its pixels is the mean of N × N",
+    )  # fmt: skip
+    blurs = parser.add_mutually_exclusive_group()
+    blurs.add_argument(
+        "--blur-sigma", metavar="S", type=float,
+        help="IN is blurred by a Gaussian whose standard deviation is S pixels, of OUT",
+    )  # fmt: skip
+    blurs.add_argument(
+        "--psf",
+        metavar="FILE",
+        help="IN is blurred: the picture of a point of light, at its middle",
+    )
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:

@@ -29,12 +29,18 @@ class Given(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """The image as users see it: low end and width of its range, shape, channel axis."""
+    """The image's range as users see it, low end and width, and the data's shape and channel axis.
+
+    `base` are the data of the image that is `low` everywhere, one number where they are alike. `floored`
+    says whether an estimate below LEAST_ESTIMATE of the range is raised to it: where the data have the image's unit.
+    """
 
     low: float
     span: float
     shape: tuple[int, ...]
     channel_axis: int | None
+    base: float | NDArray[np.float64]
+    floored: bool = True
 
 
 def given_noise(
@@ -55,9 +61,9 @@ def given_noise(
             )
         return _of_photons(noise, unit, observed, scale)
     if noise_std is None or isinstance(noise_std, str):
-        return _estimated(noise_std, unit, observed, scale.span)
+        return _estimated(noise_std, unit, observed, scale)
     if np.ndim(noise_std) > 0:
-        return _map(np.asarray(noise_std), observed, scale)
+        return _map(np.asarray(noise_std), unit.shape[-1], observed, scale)
     try:
         std = float(noise_std)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -68,19 +74,21 @@ def given_noise(
 
 
 def _estimated(
-    asked: str | None, unit: NDArray[np.float32], observed: NDArray[np.bool_], span: float
+    asked: str | None, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
 ) -> Given:
     """σ by its estimate, or sampled from there on."""
+    span = scale.span
     if asked not in (None, SAMPLED):
         raise ProblemError(f'noise_std is {asked!r}: {EXPECTED}, or pass "{SAMPLED}".')
     estimate = estimate_noise_std(unit, observed)
-    if not math.isfinite(estimate):
+    least = LEAST_ESTIMATE if scale.floored else 0.0
+    if not (math.isfinite(estimate) and max(estimate, least) > 0):
         raise ProblemError(
             "the noise cannot be estimated from so few neighbouring observed pixels: pass noise_std."
         )
-    std = max(estimate, LEAST_ESTIMATE)
+    std = max(estimate, least)
     note = f"noise std: {std * span:.4g}, estimated"
-    if estimate < LEAST_ESTIMATE:
+    if estimate < least:
         note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
     if asked is None:
         described = {"name": "Gaussian", "std": std * span}
@@ -90,7 +98,7 @@ def _estimated(
     return Given(law, std * span, described, f"{note}, and sampled from there")
 
 
-def _map(stds: NDArray[Any], observed: NDArray[np.bool_], scale: Scale) -> Given:
+def _map(stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale) -> Given:
     """One σ a pixel, or one a value; where nothing is observed, any."""
     single = stds.shape == observed.shape
     if not (single or stds.shape == scale.shape) or stds.dtype.kind not in "iuf":
@@ -100,6 +108,8 @@ def _map(stds: NDArray[Any], observed: NDArray[np.bool_], scale: Scale) -> Given
         )
     axis = None if single else scale.channel_axis
     last = stds[..., None] if axis is None else np.moveaxis(stds, axis, -1)
+    if axis is not None:  # of complex values, for real and imaginary parts alike
+        last = np.tile(last, channels // last.shape[-1])
     seen = last[observed].astype(np.float64)
     if not (np.isfinite(seen) & (seen > 0)).all():
         raise ProblemError(
@@ -123,14 +133,16 @@ def _of_photons(
     _require(noise.gain, "gain", "a number above 0", math.nextafter(0, 1))
     _require(noise.read_noise, "read_noise", "a number of at least 0", 0)
     _require(offset, "offset", "a number, or None for the low end of the data range", -math.inf)
-    law = noise.scaled(scale.low, scale.span)
+    law = noise.scaled(scale.base, scale.span)
     described = {
         "name": "PoissonGaussian", "gain": float(noise.gain),
         "read_noise": float(noise.read_noise), "offset": float(offset),
     }  # fmt: skip
     unsaid = f"noise: no light at {offset:.4g}, the low end of the data range"
     stds = np.asarray(law.std_at(jnp.asarray(unit)))[observed] * scale.span
-    law = PoissonGaussian(*(jnp.float32(x) for x in (law.gain, law.read_noise, law.offset)))
+    law = PoissonGaussian(
+        *(jnp.asarray(x, jnp.float32) for x in (law.gain, law.read_noise, law.offset))
+    )
     return _varying(law, stds, described, unsaid if noise.offset is None else "")
 
 

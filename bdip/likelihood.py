@@ -9,7 +9,9 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
 
 from bdip.trees import frozen_pytree
 from bdip.types import Data, PRNGKey, Scalar
@@ -158,7 +160,7 @@ class PoissonGaussian:
 
     gain: float | Scalar
     read_noise: float | Scalar = 0.0
-    offset: float | Scalar | None = None
+    offset: float | Scalar | Data | NDArray[np.float64] | None = None
 
     def misfit(self, prediction: Data, data: Data, mask: Mask) -> Misfit:
         variance = self._variance(prediction)
@@ -169,8 +171,8 @@ class PoissonGaussian:
     def std_at(self, signal: Data) -> Std:
         return jnp.sqrt(self._variance(signal))
 
-    def scaled(self, low: float, span: float) -> "PoissonGaussian":
-        """The same law for (image − low)/span, with the offset filled in."""
+    def scaled(self, low: float | NDArray[np.float64], span: float) -> "PoissonGaussian":
+        """The same law for (image − low)/span, with the offset filled in; low may be one a value."""
         offset = low if self.offset is None else self.offset
         gain, read_noise = self.gain / span, self.read_noise / span
         return PoissonGaussian(gain, read_noise, (offset - low) / span)

@@ -66,10 +66,10 @@ class Estimate:
         )
 
 
-def require(needed: int, available: int | None, image_shape: Sequence[int]) -> None:
+def require(needed: int, available: int | None, grid: Sequence[int]) -> None:
     """Raise TooLargeError, with what to do, unless the bytes `needed` are `available`."""
     if available is not None and needed > available:
-        size = " × ".join(map(str, image_shape[:2]))
+        size = " × ".join(map(str, grid))
         raise TooLargeError(
             f"{size} pixels need {in_words(needed)} of memory and there are "
             f"{in_words(available)}. {ADVICE}",
@@ -86,7 +86,7 @@ def available(limit: float | None) -> int | None:
 
 
 def least(generator: Generator, grid: Sequence[int]) -> int:
-    """A lower bound of a run's bytes on an image of (H, W), in half a second; 0 for a small one.
+    """A lower bound of a run's bytes on a grid, such as (H, W), in half a second; 0 for a small one.
 
     A large image takes minutes to compile for. What the gradient of the generator needs of the way
     forwards, for each pixel of a small image, times the pixels.
@@ -94,14 +94,15 @@ def least(generator: Generator, grid: Sequence[int]) -> int:
     pixels = math.prod(grid)
     if pixels < LARGE:
         return 0
-    shape = (TRIAL, TRIAL, 1)
+    side = round(TRIAL ** (2 / len(grid)))  # about as many pixels, whatever the number of axes
+    shape = (*(side for _ in grid), 1)
     params, latent = jax.eval_shape(lambda key: generator.init(key, shape), jax.random.key(0))
 
     def backwards(params: Tree, latent: Tree) -> Tree:
         return jax.vjp(lambda params: generate(generator, params, latent, shape), params)[1]
 
     residuals = size(jax.eval_shape(backwards, params, latent)) - size(params)
-    return residuals * pixels // TRIAL**2
+    return residuals * pixels // math.prod(shape)
 
 
 def needed(program: Compiled, shapes: Tree, chains: int, answer: int) -> int:

@@ -1,7 +1,13 @@
 """The inverse problem: data, mask, operator, noise and λ; and every check of a user's arrays.
 
 Users speak in their image's own axes and units. Inside, data are (h, w, C) float32, mapped
-affinely so that the data range becomes [0, 1]. `Units` goes there and back.
+affinely so that the data range becomes [0, 1]. `Units` goes there and back. With the range
+[low, high] of the *image* and A linear, y = A x + n is, for images u = (x − low)/(high − low),
+
+    y' = (y − A(low))/(high − low) = A u + n/(high − low),        σ' = σ/(high − low)
+
+whatever the unit of the data: A(low) are the data of the image that is low everywhere. Where A is
+not linear, its place is taken by u ↦ (A(low + (high − low) u) − A(low))/(high − low).
 """
 
 import math
@@ -18,7 +24,7 @@ from bdip.errors import ProblemError
 from bdip.given_noise import Scale, given_noise
 from bdip.likelihood import Noise, PoissonGaussian, Std, count
 from bdip.operators import Identity, Operator
-from bdip.operators.base import Shape
+from bdip.operators.base import InUnits, Shape
 from bdip.trees import frozen_pytree
 from bdip.types import Data, Scalar
 
@@ -27,6 +33,10 @@ from bdip.types import Data, Scalar
 PIXEL_BYTES = 2
 # A trailing axis of at most this length is taken for channels without being told.
 MOST_COLOURS = 4
+MOST_AXES = 3  # of a grid: signals, images, volumes
+# Of the greatest, by which sums of weights miss a whole number through rounding.
+ROUNDING = 1e-5
+TINY = float(np.finfo(np.float32).tiny)
 
 
 @frozen_pytree("image_shape")
@@ -63,7 +73,8 @@ class Problem:
 class Units:
     """The way from the unit range and channels-last axes back to the user's image.
 
-    `low` and `high` are the data range in the user's units; `channel_axis` is None for grey;
+    `low` and `high` are the data range in the user's units; `channel_axis` is None for grey, and
+    `spatial_axes` the number of axes of the grid, 2 for pictures;
     `noise_std` is σ, its median where pixels differ, the start where it is sampled; `reported` lists
     in words what was inferred rather than given; `noise` is the law of the noise, in JSON types.
     """
@@ -76,6 +87,7 @@ class Units:
     observed: float
     reported: tuple[str, ...] = ()
     noise: dict[str, Any] = field(default_factory=dict)
+    spatial_axes: int = 2
 
     @property
     def span(self) -> float:
@@ -95,7 +107,9 @@ class Units:
     def _axes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.channel_axis is None:
             return images[..., 0]
-        from_the_end = self.channel_axis - 3  # the draws have axes before (H, W, C)
+        from_the_end = (
+            self.channel_axis - self.spatial_axes - 1
+        )  # the draws have axes before (H, W, C)
         return np.moveaxis(images, -1, from_the_end)
 
 
@@ -109,31 +123,40 @@ def pose(
     noise: PoissonGaussian | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
+    spatial_axes: int | None = None,
     weight_precision: float = 1.0,
 ) -> tuple[Problem, Units]:
     """The problem that `bdip.sample`'s arguments describe, and the way back to their units.
 
     Raises ProblemError, with the remedy, for whatever does not fit together.
     """
-    array = _numbers(image, "image")
-    pixels, channel_axis, notes = _channels_last(array, channel_axis)
+    operator = Identity() if operator is None else operator
+    if not isinstance(operator, Operator):
+        raise ProblemError(
+            f"operator is {operator!r}: expected a bdip operator, for example bdip.Downsample(4)."
+        )
+    array = _numbers(image, "image", operator)
+    pixels, data_axis, notes = _channels_last(array, channel_axis, spatial_axes)
+    pixels = _real(pixels)
     observed = _observed(pixels, mask, missing)
+    image_shape = _image_shape(operator, pixels.shape)
+    gain = _gain(operator, image_shape)
+    _require_range_of_image(operator, gain, data_range)
     low, high, range_note = _range(array.dtype, pixels, observed, data_range)
-    unit = np.where(observed[..., None], (pixels - low) / (high - low), 0).astype(np.float32)
-    scale = Scale(low, high - low, array.shape, channel_axis)
+    base = _base(operator, gain, image_shape, low)
+    unit = np.where(observed[..., None], (pixels - base) / (high - low), 0).astype(np.float32)
+    floor = _keeps_units(gain)
+    scale = Scale(low, high - low, array.shape, data_axis, base, floor)
     found = given_noise(noise_std, noise, unit, observed, scale)
     share = float(observed.mean())
     mask_note = "" if observed.all() else f"observed {100 * share:.1f} % of pixels"
     notes = [*notes, mask_note, range_note, found.note]
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
-    operator = Identity() if operator is None else operator
-    if not isinstance(operator, Operator):
-        raise ProblemError(
-            f"operator is {operator!r}: expected a bdip operator, for example bdip.Downsample(4)."
+    if not operator.linear:
+        operator = InUnits(
+            operator, *(jnp.asarray(x, jnp.float32) for x in (low, high - low, base))
         )
-    image_shape = operator.image_shape(unit.shape)
-    _require_data_shape(operator, image_shape, unit.shape)
     problem = Problem(
         data=jnp.asarray(unit),
         mask=jnp.asarray(observed[..., None], jnp.float32),
@@ -143,53 +166,127 @@ def pose(
         image_shape=image_shape,
     )
     units = Units(
-        low, high, channel_axis, str(array.dtype), found.noise_std, share,
-        tuple(note for note in notes if note), found.described,
+        low, high, _image_axis(data_axis, pixels.shape, image_shape), str(array.dtype),
+        found.noise_std, share, tuple(note for note in notes if note), found.described,
+        len(image_shape) - 1,
     )  # fmt: skip
     return problem, units
 
 
-def _require_data_shape(operator: Operator, image_shape: Shape, data_shape: Shape) -> None:
+def _image_shape(operator: Operator, data_shape: Shape) -> Shape:
+    """The shape of the image, which must give data of `data_shape`."""
+    try:
+        image_shape = operator.image_shape(data_shape)
+    except ValueError as error:
+        raise ProblemError(f"{type(operator).__name__}: {error}") from error
     try:
         found: Any = jax.eval_shape(operator, jnp.zeros(image_shape)).shape
     except (TypeError, ValueError) as error:
-        found = error
+        found = " ".join(str(error).split())
     if found != data_shape:
         raise ProblemError(
             f"operator makes {found} of an image of shape {image_shape}, but the data have shape "
             f"{data_shape}: give it the weights, and the image the size, that belong together."
         )
+    return image_shape
 
 
-def _numbers(value: ArrayLike, name: str) -> NDArray[Any]:
+def _image_axis(data_axis: int | None, data_shape: Shape, image_shape: Shape) -> int | None:
+    """Where the image has its channels: as the data where it has as many, last where only it has some."""
+    if image_shape[-1] == data_shape[-1] and len(image_shape) == len(data_shape):
+        return data_axis
+    if image_shape[-1] == 1:
+        return None
+    last = len(image_shape) - 1
+    return last if data_axis is None else min(data_axis, last)
+
+
+def _gain(operator: Operator, image_shape: Shape) -> NDArray[np.float64] | None:
+    """A(1), the data of an image of ones; None where A is the identity, or not linear and it says nothing."""
+    if isinstance(operator, Identity) or not operator.linear:
+        return None
+    one = jnp.ones(image_shape)
+    gain, double = (np.asarray(operator(n * one), np.float64) for n in (1, 2))
+    nothing = np.asarray(operator(0 * one), np.float64)
+    rounding = ROUNDING * max(float(np.abs(gain).max()), TINY)
+    if np.abs(nothing).max() > 0 or np.abs(double - 2 * gain).max() > rounding:
+        raise ProblemError(
+            f"{type(operator).__name__} says it is linear, but A(0) is not 0, or A(2x) not 2A(x): say linear=False."
+        )
+    # Sums of weights, which should be 0 or 1 but for rounding: so a large offset stays exact.
+    whole = np.rint(gain)
+    return np.where((np.abs(gain - whole) <= rounding) & (whole <= 1), whole, gain)
+
+
+def _keeps_units(gain: NDArray[np.float64] | None) -> bool:
+    """Whether the data are means of pixels, or some of them zero: of the image's own unit and range."""
+    return gain is None or bool(gain.min() >= 0 and gain.max() == 1)
+
+
+def _require_range_of_image(
+    operator: Operator, gain: NDArray[np.float64] | None, data_range: object
+) -> None:
+    """Raise ProblemError where the image's range is not given and the data cannot tell it."""
+    if data_range is None and not (operator.linear and _keeps_units(gain)):
+        raise ProblemError(
+            f"the data of {type(operator).__name__} have another unit than the image, whose range they do "
+            "not tell: pass data_range=(low, high) of the clean image, for example (0, 1)."
+        )
+
+
+def _base(
+    operator: Operator, gain: NDArray[np.float64] | None, image_shape: Shape, low: float
+) -> float | NDArray[np.float64]:
+    """A(low), the data of an image that is low everywhere: one number where all are alike."""
+    if not operator.linear:
+        return np.asarray(operator(jnp.full(image_shape, low, jnp.float32)), np.float64)
+    if gain is None or low == 0:
+        return low
+    return low if (gain == 1).all() else low * gain
+
+
+def _numbers(value: ArrayLike, name: str, operator: Operator) -> NDArray[Any]:
     array = np.asarray(value)
     if array.dtype == bool or not (np.issubdtype(array.dtype, np.number) and array.size):
         raise ProblemError(
             f"{name} has dtype {array.dtype} and shape {array.shape}: expected integers or floats."
         )
-    if np.iscomplexobj(array):
+    if np.iscomplexobj(array) and not operator.complex_data:
         raise ProblemError(
-            f"{name} is complex: pass its magnitude, or real and imaginary channels."
+            f"{name} is complex: pass its magnitude, or real and imaginary channels; or the operator "
+            "that made it so, such as bdip.Fourier()."
         )
     return array
 
 
 def _channels_last(
-    array: NDArray[Any], channel_axis: int | None
-) -> tuple[NDArray[np.float64], int | None, list[str]]:
-    if array.ndim == 2 and channel_axis is None:
-        return array.astype(np.float64)[..., None], None, []
+    array: NDArray[Any], channel_axis: int | None, spatial_axes: int | None
+) -> tuple[NDArray[Any], int | None, list[str]]:
     notes = []
-    if array.ndim == 3 and channel_axis is None and array.shape[-1] <= MOST_COLOURS:
-        channel_axis = 2
-        notes.append(f"channels: {array.shape[-1]}, on the last axis")
-    if array.ndim != 3 or channel_axis is None or not -3 <= channel_axis < 3:
+    pixels = array.astype(complex if np.iscomplexobj(array) else np.float64)
+    if spatial_axes is None:  # one axis is a signal, and all else an image unless it is said
+        spatial_axes = 1 if array.ndim == 1 else 2
+        if array.ndim == 3 and channel_axis is None and array.shape[-1] <= MOST_COLOURS:
+            channel_axis = 2
+            notes.append(f"channels: {array.shape[-1]}, on the last axis")
+    axes = spatial_axes + (channel_axis is not None)
+    fits = array.ndim == axes and spatial_axes in range(1, MOST_AXES + 1)
+    if not fits or not (channel_axis is None or -axes <= channel_axis < axes):
         raise ProblemError(
-            f"image has shape {array.shape} with channel_axis={channel_axis}: expected (H, W), or "
-            "(H, W, C) with channel_axis=-1."
+            f"image has shape {array.shape} with channel_axis={channel_axis}: expected (H, W), or (H, W, C) with "
+            "channel_axis=-1; of a signal (L, C) or a volume (D, H, W) say spatial_axes=1 or 3."
         )
-    channel_axis %= 3
-    return np.moveaxis(array, channel_axis, -1).astype(np.float64), channel_axis, notes
+    if channel_axis is None:
+        return pixels[..., None], None, notes
+    channel_axis %= axes
+    return np.moveaxis(pixels, channel_axis, -1), channel_axis, notes
+
+
+def _real(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Complex values (..., K) as their real and then their imaginary parts (..., 2K)."""
+    if not np.iscomplexobj(pixels):
+        return pixels
+    return np.concatenate([pixels.real, pixels.imag], axis=-1)
 
 
 def _observed(
@@ -201,7 +298,7 @@ def _observed(
             "mask and missing are both given: pass one, mask with True where a pixel is observed, "
             "or missing with True where it is not."
         )
-    observed = np.ones(pixels.shape[:2], bool)
+    observed = np.ones(pixels.shape[:-1], bool)
     if mask is not None:
         observed = _truths(mask, "mask", pixels.shape)
     if missing is not None:
@@ -217,15 +314,13 @@ def _observed(
     return observed
 
 
-def _truths(value: ArrayLike, name: str, image_shape: Shape) -> NDArray[np.bool_]:
-    array = np.asarray(value)
-    if array.shape != image_shape[:2]:
+def _truths(value: ArrayLike, name: str, data_shape: Shape) -> NDArray[np.bool_]:
+    array, grid = np.asarray(value), data_shape[:-1]
+    if array.shape != grid:
         remedy = "pass one value a pixel"
-        if array.shape[:2] == image_shape[:2] and array.ndim == 3:
+        if array.shape[:-1] == grid:
             remedy += f", for example {name}[..., 0]"
-        raise ProblemError(
-            f"{name} has shape {array.shape} but image has {image_shape[:2]} pixels: {remedy}."
-        )
+        raise ProblemError(f"{name} has shape {array.shape} but image has {grid} pixels: {remedy}.")
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
         raise ProblemError(
             f"{name} holds values other than 0 and 1: pass booleans, for example {name} > 127."

@@ -5,9 +5,10 @@ from typing import Any
 from jaxtyping import Array, Float, Key, PyTree
 
 Params = PyTree[Float[Array, "..."], "P"]
-Latent = Float[Array, "H W C"]
-Image = Float[Array, "H W C"]
-Data = Float[Array, "h w C"]
+# An image has the grid H W, a signal L, a volume D H W.
+Latent = Float[Array, "*grid C"]
+Image = Float[Array, "*grid C"]
+Data = Float[Array, "*grid C"]
 PRNGKey = Key[Array, ""]
 Scalar = Float[Array, ""]
 Tree = Any

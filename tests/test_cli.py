@@ -277,3 +277,32 @@ def test_what_does_not_fit_gets_one_line_and_writes_nothing(folder, capsys, monk
     assert "does not fit" in capsys.readouterr().out
     assert main(["restore", "photo.png", "-o", "out.png", "--memory-limit", "inf", *TINY]) == 0
     assert sorted(folder.iterdir()) != before
+
+
+def test_restore_enlarges_and_sharpens(folder):
+    words = ["--downsample", "2", "--blur-sigma", "0.8", "--noise-std", "20"]
+    assert main(["restore", "photo.png", "-o", "out.png", *words, *TINY]) == 0
+    assert imageio.imread("out.png").shape == imageio.imread("out-std.tif").shape == (32, 32)
+    imageio.imwrite("psf.png", np.uint8([[0, 50, 0], [50, 200, 50], [0, 50, 0]]))
+    assert (
+        main(
+            ["restore", "photo.png", "-o", "b.png", "--psf", "psf.png", "--noise-std", "20", *TINY]
+        )
+        == 0
+    )
+    assert imageio.imread("b.png").shape == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--downsample", "0"], "factor is 0: expected an integer of at least 1"),
+        (["--blur-sigma", "-1"], "std is -1.0: expected a number of pixels above 0"),
+        (["--psf", "black.png"], "--psf black.png: expected a grey picture of a point of light"),
+        (["--psf", "absent.png"], "absent.png does not exist"),
+    ],
+)
+def test_what_is_no_operator_is_refused_in_one_line(folder, capsys, words, message):
+    assert main(["restore", "photo.png", "-o", "out.png", *words, *TINY]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line

@@ -10,20 +10,19 @@ from bdip.types import Latent, Params, PRNGKey
 class Generator(Protocol):
     """A frozen, hashable description of a network; its numbers live in the params that ``init`` draws."""
 
-    def init(self, key: PRNGKey, image_shape: tuple[int, int, int]) -> tuple[Params, Latent]:
+    def init(self, key: PRNGKey, image_shape: tuple[int, ...]) -> tuple[Params, Latent]:
         """Random params and a latent for images of shape (H, W, C); traced by JAX, as `apply` is."""
         ...
 
-    def apply(self, params: Params, latent: Latent) -> Float[Array, "height width C"]:
+    def apply(self, params: Params, latent: Latent) -> Float[Array, "*covering C"]:
         """The image g_θ(z) on the generator's own grid, which covers (H, W)."""
         ...
 
 
 def generate(
-    generator: Generator, params: Params, latent: Latent, image_shape: tuple[int, int, int]
-) -> Float[Array, "H W C"]:
+    generator: Generator, params: Params, latent: Latent, image_shape: tuple[int, ...]
+) -> Float[Array, "*grid C"]:
     """The image g_θ(z): the central (H, W) pixels of the generator's grid."""
     grid = generator.apply(params, latent)
-    height, width = image_shape[:2]
-    top, left = (grid.shape[0] - height) // 2, (grid.shape[1] - width) // 2
-    return grid[top : top + height, left : left + width]
+    starts = [(n - size) // 2 for n, size in zip(grid.shape, image_shape[:-1], strict=False)]
+    return grid[tuple(slice(a, a + n) for a, n in zip(starts, image_shape, strict=False))]

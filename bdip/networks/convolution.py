@@ -1,4 +1,4 @@
-"""One two-dimensional convolution, in the form that is fastest where it runs.
+"""One convolution of an image, in the form that is fastest where it runs; signals and volumes go to `any_axes.py`.
 
 On a CPU, XLA convolves forwards as fast as it multiplies matrices, but its gradients of a convolution
 are an order of magnitude slower. So there the gradient by the image is written as another forward
@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from bdip.networks import winograd
+from bdip.networks import any_axes, winograd
 from bdip.networks.gathering import Positions, gather, line, scatter, windows
 
 Padding = Literal["reflect", "zero"]
@@ -27,6 +27,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 MANTISSA_BITS: dict[str | None, int] = {"tf32": 10, "bfloat16": 7}
 Margins = tuple[tuple[int, int], tuple[int, int]]
 
+IMAGE_AXES = 3  # H W C
 # Below these, transforming the kernel and the tiles costs more than Winograd's fewer products save.
 WINOGRAD_MIN_CHANNELS = 48  # forwards
 WINOGRAD_MIN_CHANNELS_BACKWARD = 16  # which has two products to save on
@@ -34,19 +35,19 @@ WINOGRAD_MIN_PIXELS = 16 * 16
 
 
 def convolve(
-    image: Float[Array, "H W C"],
-    kernel: Float[Array, "k k C D"],
+    image: Float[Array, "*grid C"],
+    kernel: Float[Array, "..."],
     *,
     stride: int = 1,
     padding: Padding = "reflect",
     precision: Precision | None = None,
-) -> Float[Array, "h w D"]:
+) -> Float[Array, "*coarse D"]:
     """The cross-correlation of an image with an odd kernel, at every stride-th pixel: h = ⌈H / stride⌉.
 
     out[i, j, d] = Σ_{u, v, c} padded[i stride + u, j stride + v, c] kernel[u, v, c, d]
 
     Arguments:
-        image: each side longer than half the kernel.
+        image: each side longer than half the kernel; (L, C) or (D, H, W, C) with a kernel of as many axes.
         kernel: k is odd.
         stride: 1 or 2.
         padding: what lies beyond the edge, k // 2 pixels on each side: the mirror image without the
@@ -59,7 +60,10 @@ def convolve(
     Array([[4., 6.],
            [6., 9.]], dtype=float32)
     """
-    return _convolve(image, kernel, stride, padding, precision)
+    if image.ndim == IMAGE_AXES:
+        return _convolve(image, kernel, stride, padding, precision)
+    factors = (_rounded(x, precision) for x in (image, kernel))
+    return any_axes.convolve(*factors, stride, padding, precision == "float32")
 
 
 def _convolve_by_platform(

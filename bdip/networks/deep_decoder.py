@@ -34,10 +34,10 @@ class DeepDecoder(Network):
         check_whole("channels", self.channels)
         check_choice("upsample", self.upsample, UPSAMPLERS)
 
-    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+    def latent_grid(self, *grid: int) -> tuple[int, ...]:
         """The grid 2**scales coarser than the one that covers the image."""
-        fine = covering_grid(height, width, self.scales, smallest=2)
-        return fine[0] // 2**self.scales, fine[1] // 2**self.scales
+        fine = covering_grid(*grid, scales=self.scales, smallest=2)
+        return tuple(n // 2**self.scales for n in fine)
 
     def build(self, image_channels: int, normal: Normal) -> nnx.Module:
         """The module, its weights drawn with ``normal``."""
@@ -46,7 +46,7 @@ class DeepDecoder(Network):
 
 class _DeepDecoder(nnx.Module):
     def __init__(self, config: DeepDecoder, image_channels: int, normal: Normal) -> None:
-        widths = [config._input_channels] + [config.channels] * config.scales
+        widths = [config._input_channels(normal.axes)] + [config.channels] * config.scales
         self.activation, self.upsample = config.activation, config.upsample
         self.mixes = nnx.Dict(
             {

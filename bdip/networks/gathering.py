@@ -68,13 +68,13 @@ def scatter(
     flat = patches.transpose(0, 2, 1, 3, 4).reshape(u * y, v * x, channels)
     images = [
         gather(flat, row[:, None], column)
-        for row in _places(rows, shape[0])
-        for column in _places(columns, shape[1])
+        for row in places(rows, shape[0])
+        for column in places(columns, shape[1])
     ]
     return sum(images[1:], start=images[0])
 
 
-def _places(positions: Positions, size: int) -> Int[np.ndarray, "repetition size"]:
+def places(positions: Positions, size: int) -> Int[np.ndarray, "repetition size"]:
     """Where in the flattened positions each pixel occurs: one row for each repetition."""
     flat = positions.ravel()
     order = np.argsort(flat, kind="stable")[np.count_nonzero(flat == NOTHING) :]

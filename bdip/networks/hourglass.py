@@ -58,9 +58,9 @@ class Hourglass(Network):
         check_kernel("kernel_up", self.kernel_up)
         check_choice("upsample", self.upsample, UPSAMPLERS)
 
-    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+    def latent_grid(self, *grid: int) -> tuple[int, ...]:
         """The multiple of 2**scales that covers the image and whose coarsest scale can be mirrored."""
-        return covering_grid(height, width, self.scales, max(2, self.kernel_down // 2 + 1))
+        return covering_grid(*grid, scales=self.scales, smallest=max(2, self.kernel_down // 2 + 1))
 
     def build(self, image_channels: int, normal: Normal) -> nnx.Module:
         """The module, its weights drawn with ``normal``."""
@@ -69,7 +69,7 @@ class Hourglass(Network):
 
 class _Hourglass(nnx.Module):
     def __init__(self, config: Hourglass, image_channels: int, normal: Normal) -> None:
-        self.body = _Level(config, 0, config._input_channels, normal)
+        self.body = _Level(config, 0, config._input_channels(normal.axes), normal)
         last = per_scale(config.channels_up, config.scales)[0]
         self.output = Convolution(last, image_channels, 1, bias=True, normal=normal)
 

@@ -1,7 +1,10 @@
-"""The layers the generators are built from. An image is an array (H, W, C); there is no batch axis."""
+"""The layers the generators are built from, for grids of one, two or three axes.
+
+An image is an array (H, W, C), a signal (L, C), a volume (D, H, W, C); there is no batch axis.
+"""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,13 +27,20 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
 }
 
-Normal: TypeAlias = Callable[
-    [tuple[int, ...]], Array
-]  # standard normal draws of a shape, new ones at each call
+
+class Normal(NamedTuple):
+    """Where weights come from: `draw` gives standard normal draws of a shape, new ones at each call; kernels have `axes` axes."""
+
+    draw: Callable[[tuple[int, ...]], Array]
+    axes: int = 2
+
+    def kernel(self, size: int, in_channels: int, out_channels: int) -> Array:
+        """Draws in the shape of a kernel, (k, k, C, D) for an image."""
+        return self.draw((*(size,) * self.axes, in_channels, out_channels))
 
 
 class Convolution(nnx.Module):
-    """A convolution with He-normal weights: standard deviation sqrt(2 / (kernel**2 in_channels)) (He et al., 2015)."""
+    """A convolution with He-normal weights: standard deviation sqrt(2 / (kernel**axes in_channels)) (He et al., 2015)."""
 
     def __init__(
         self,
@@ -49,11 +59,11 @@ class Convolution(nnx.Module):
             "padding": padding,
             "precision": precision,
         }
-        std = (2 / (kernel**2 * in_channels)) ** 0.5
-        self.kernel = nnx.Param(std * normal((kernel, kernel, in_channels, out_channels)))
+        std = (2 / (kernel**normal.axes * in_channels)) ** 0.5
+        self.kernel = nnx.Param(std * normal.kernel(kernel, in_channels, out_channels))
         self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
 
-    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
+    def __call__(self, x: Float[Array, "*grid C"]) -> Float[Array, "*coarse D"]:
         out = checkpoint_name(convolve(x, self.kernel[...], **self.options), CONVOLVED)
         return out if self.bias is None else out + self.bias[...]
 
@@ -72,10 +82,11 @@ class Norm(nnx.Module):
         self.scale = nnx.Param(jnp.ones(channels)) if scaled else None
         self.shift = nnx.Param(jnp.zeros(channels))
 
-    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
-        mean = x.mean((0, 1))
+    def __call__(self, x: Float[Array, "*grid C"]) -> Float[Array, "*grid C"]:
+        grid = tuple(range(x.ndim - 1))
+        mean = x.mean(grid)
         centred = x - mean
-        variance = jnp.square(centred).mean((0, 1))
+        variance = jnp.square(centred).mean(grid)
         gain = jax.lax.rsqrt(variance + NORM_EPSILON)
         if self.scale is not None:
             gain = self.scale[...] * gain
@@ -100,27 +111,27 @@ class Block(nnx.Module):
         self.convolution = Convolution(in_channels, out_channels, kernel, normal=normal, **options)
         self.norm = Norm(out_channels, activation, scaled)
 
-    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
+    def __call__(self, x: Float[Array, "*grid C"]) -> Float[Array, "*coarse D"]:
         return self.norm(self.convolution(x))
 
 
-def upsample_nearest(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
-    """Each pixel four times."""
-    height, width, channels = x.shape
-    return jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels)).reshape(
-        2 * height, 2 * width, -1
-    )
+def upsample_nearest(x: Float[Array, "*grid C"]) -> Float[Array, "*fine C"]:
+    """Each pixel twice along each axis."""
+    *grid, channels = x.shape
+    apart = x[(slice(None), None) * len(grid)]
+    twice = jnp.broadcast_to(apart, (*(side for n in grid for side in (n, 2)), channels))
+    return twice.reshape(*(2 * n for n in grid), -1)
 
 
 @jax.custom_vjp
-def upsample_bilinear(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
+def upsample_bilinear(x: Float[Array, "*grid C"]) -> Float[Array, "*fine C"]:
     """Linear interpolation at the centres of half-size pixels (PyTorch's align_corners=False).
 
     Along each axis out[2i] = (x[i - 1] + 3 x[i]) / 4 and out[2i + 1] = (3 x[i] + x[i + 1]) / 4, the
     edges repeated. Forwards and backwards one fused loop over gathered rows: XLA's own transposition
     of slices compiles and runs several times slower on a CPU.
     """
-    for axis in (0, 1):
+    for axis in range(x.ndim - 1):
         fine = np.arange(2 * x.shape[axis])
         neighbour = (fine // 2 + np.where(fine % 2, 1, -1)).clip(0, x.shape[axis] - 1)
         x = 0.75 * _lines(x, fine // 2, axis) + 0.25 * _lines(x, neighbour, axis)
@@ -128,7 +139,7 @@ def upsample_bilinear(x: Float[Array, "H W C"]) -> Float[Array, "2H 2W C"]:
 
 
 def _upsample_backward(_: None, cotangent: Array) -> tuple[Array]:
-    for axis in (0, 1):
+    for axis in range(cotangent.ndim - 1):
         fine = cotangent.shape[axis]
         even = np.arange(0, fine, 2)
         near = _lines(cotangent, even, axis) + _lines(cotangent, even + 1, axis)

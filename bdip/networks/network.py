@@ -67,20 +67,20 @@ class Network:
         """The module, its weights drawn with ``normal``."""
         raise NotImplementedError
 
-    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
-        """The height and width of the latent for an image."""
+    def latent_grid(self, *grid: int) -> tuple[int, ...]:
+        """The grid of the latent for an image of this grid, (H, W) or with fewer or more axes."""
         raise NotImplementedError
 
-    def init(self, key: PRNGKey, image_shape: tuple[int, int, int]) -> tuple[Params, Latent]:
-        """Random params and a latent for images of shape (H, W, C)."""
+    def init(self, key: PRNGKey, image_shape: tuple[int, ...]) -> tuple[Params, Latent]:
+        """Random params and a latent for images of shape (H, W, C), signals (L, C) or volumes (D, H, W, C)."""
         return _init(self, key, tuple(image_shape))
 
-    def apply(self, params: Params, latent: Latent) -> Float[Array, "height width C"]:
+    def apply(self, params: Params, latent: Latent) -> Float[Array, "*covering C"]:
         """The image g_θ(z) on the generator's own grid, which covers (H, W)."""
         image_channels = params["output"]["kernel"].shape[-1]
 
         def image(params: Params, latent: Latent) -> Array:
-            module: Any = nnx.merge(_graph(self, image_channels), params)
+            module: Any = nnx.merge(_graph(self, image_channels, latent.ndim - 1), params)
             return OUTPUTS[self.output](module(latent))
 
         if self.remat:
@@ -92,29 +92,27 @@ class Network:
         """The options of every convolution but the last."""
         return {"padding": self.padding, "precision": self.precision}
 
-    @property
-    def _input_channels(self) -> int:
-        return 2 if self.latent == "coordinates" else self.latent_channels
+    def _input_channels(self, axes: int) -> int:
+        return axes if self.latent == "coordinates" else self.latent_channels
 
 
 @partial(jax.jit, static_argnums=(0, 2))
-def _init(
-    generator: Network, key: PRNGKey, image_shape: tuple[int, int, int]
-) -> tuple[Params, Latent]:
-    height, width, image_channels = image_shape
+def _init(generator: Network, key: PRNGKey, image_shape: tuple[int, ...]) -> tuple[Params, Latent]:
+    *grid, image_channels = image_shape
+    axes = len(grid)
     params_key, latent_key = jax.random.split(key)
-    module = generator.build(
-        image_channels, _one_draw(params_key, _count_draws(generator, image_channels))
-    )
-    grid = generator.latent_grid(height, width)
+    draw = _one_draw(params_key, _count_draws(generator, image_channels, axes))
+    module = generator.build(image_channels, Normal(draw, axes))
+    covering = generator.latent_grid(*grid)
     if generator.latent == "coordinates":
-        latent = latents.coordinates(*grid)
+        latent = latents.coordinates(covering)
     else:
-        latent = latents.noise(latent_key, *grid, generator.latent_channels, generator.latent_scale)
+        scale = generator.latent_scale
+        latent = latents.noise(latent_key, covering, generator.latent_channels, scale)
     return nnx.to_pure_dict(nnx.state(module)), latent
 
 
-def _one_draw(key: PRNGKey, size: int) -> Normal:
+def _one_draw(key: PRNGKey, size: int) -> Callable[[tuple[int, ...]], Array]:
     """Normal draws cut from one long vector: one random stream compiles many times faster than one a weight."""
     draws, start = jax.random.normal(key, (size,)), 0
 
@@ -126,30 +124,31 @@ def _one_draw(key: PRNGKey, size: int) -> Normal:
     return normal
 
 
-def _count_draws(generator: Network, image_channels: int) -> int:
+def _count_draws(generator: Network, image_channels: int, axes: int) -> int:
     sizes: list[int] = []
 
     def count(shape: tuple[int, ...]) -> Array:
         sizes.append(math.prod(shape))
         return jnp.zeros(shape)
 
-    nnx.eval_shape(lambda: generator.build(image_channels, count))
+    nnx.eval_shape(lambda: generator.build(image_channels, Normal(count, axes)))
     return sum(sizes)
 
 
 @cache
-def _graph(generator: Network, image_channels: int) -> nnx.GraphDef:
-    return nnx.split(nnx.eval_shape(lambda: generator.build(image_channels, jnp.zeros)))[0]
+def _graph(generator: Network, image_channels: int, axes: int) -> nnx.GraphDef:
+    none = Normal(jnp.zeros, axes)
+    return nnx.split(nnx.eval_shape(lambda: generator.build(image_channels, none)))[0]
 
 
-def covering_grid(height: int, width: int, scales: int, smallest: int) -> tuple[int, int]:
-    """The least multiples of 2**scales that cover (height, width) and leave ``smallest`` pixels at the coarsest scale.
+def covering_grid(*grid: int, scales: int, smallest: int) -> tuple[int, ...]:
+    """The least multiples of 2**scales that cover the grid and leave ``smallest`` pixels at the coarsest scale.
 
     >>> covering_grid(100, 33, scales=4, smallest=2)
     (112, 48)
     """
     step = 2**scales
-    return max(-(-height // step), smallest) * step, max(-(-width // step), smallest) * step
+    return tuple(max(-(-n // step), smallest) * step for n in grid)
 
 
 def per_scale(channels: int | tuple[int, ...], scales: int) -> tuple[int, ...]:

@@ -29,9 +29,9 @@ class ResNet(Network):
         check_whole("blocks", self.blocks)
         check_whole("channels", self.channels)
 
-    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+    def latent_grid(self, *grid: int) -> tuple[int, ...]:
         """The image's own grid, made even, and large enough to be mirrored."""
-        return covering_grid(height, width, scales=1, smallest=1)
+        return covering_grid(*grid, scales=1, smallest=1)
 
     def build(self, image_channels: int, normal: Normal) -> nnx.Module:
         """The module, its weights drawn with ``normal``."""
@@ -43,7 +43,7 @@ class _ResNet(nnx.Module):
         channels, options = config.channels, config._convolution
         self.activation = config.activation
         self.input = Convolution(
-            config._input_channels, channels, 3, bias=True, normal=normal, **options
+            config._input_channels(normal.axes), channels, 3, bias=True, normal=normal, **options
         )
         self.blocks = nnx.Dict({f"{i:02}": _Residual(config, normal) for i in range(config.blocks)})
         self.last = Block(channels, channels, 3, activation="linear", normal=normal, **options)

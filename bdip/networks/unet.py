@@ -33,9 +33,9 @@ class UNet(Network):
         check_whole("channels", self.channels)
         check_choice("upsample", self.upsample, UPSAMPLERS)
 
-    def latent_grid(self, height: int, width: int) -> tuple[int, int]:
+    def latent_grid(self, *grid: int) -> tuple[int, ...]:
         """The multiple of 2**scales that covers the image and whose coarsest scale can be mirrored."""
-        return covering_grid(height, width, self.scales, smallest=2)
+        return covering_grid(*grid, scales=self.scales, smallest=2)
 
     def build(self, image_channels: int, normal: Normal) -> nnx.Module:
         """The module, its weights drawn with ``normal``."""
@@ -44,7 +44,7 @@ class UNet(Network):
 
 class _UNet(nnx.Module):
     def __init__(self, config: UNet, image_channels: int, normal: Normal) -> None:
-        self.body = _Level(config, 0, config._input_channels, normal)
+        self.body = _Level(config, 0, config._input_channels(normal.axes), normal)
         self.output = Convolution(config.channels, image_channels, 1, bias=True, normal=normal)
 
     def __call__(self, latent: Array) -> Array:
@@ -92,15 +92,17 @@ class _Level(nnx.Module):
 
 
 def _halve(x: Array) -> Array:
-    """The largest of each 2 x 2 pixels.
+    """The largest of each 2 x 2 pixels, or two or eight where the grid has one axis or three.
 
     By comparisons, whose choice is what the gradient follows. That of `max` goes where a value equals the largest: to
     none, where the compiler computes one of them again and rounds otherwise.
     """
-    height, width, channels = x.shape
-    rows = x.reshape(height // 2, 2, width, channels)
-    columns = _larger(rows[:, 0], rows[:, 1]).reshape(height // 2, width // 2, 2, channels)
-    return _larger(columns[:, :, 0], columns[:, :, 1])
+    for axis in range(x.ndim - 1):
+        before, after = x.shape[:axis], x.shape[axis + 1 :]
+        pairs = x.reshape(*before, x.shape[axis] // 2, 2, *after)
+        here = (slice(None),) * (axis + 1)
+        x = _larger(pairs[(*here, 0)], pairs[(*here, 1)])
+    return x
 
 
 def _larger(a: Array, b: Array) -> Array:

@@ -6,26 +6,40 @@ from jaxtyping import Array, Float
 
 from bdip.trees import frozen_pytree
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 
 class Operator:
     """A map A from the unknown image (H W C) to the data (h w C): pure, differentiable, a pytree.
 
     Subclasses give `__call__` and `image_shape`; `@` composes as matrices do:
-    `(first @ second)(image) == first(second(image))`. `diagonal` says that A multiplies each value of
-    the image by a weight of its own, which leaves the grid alone.
+    `(first @ second)(image) == first(second(image))`.
+
+    `linear` says that A(ax + by) = aA(x) + bA(y); one that is not must say so. `diagonal` says that A
+    multiplies each value of the image by a weight of its own, which leaves the grid alone.
+    `complex_data` says that the channels of the data are real parts, and behind them the imaginary ones.
     """
+
+    @property
+    def linear(self) -> bool:
+        return True
 
     @property
     def diagonal(self) -> bool:
         return False
 
-    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
+    @property
+    def complex_data(self) -> bool:
+        return False
+
+    def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         raise NotImplementedError
 
     def image_shape(self, data_shape: Shape) -> Shape:
-        """Shape (H, W, C) of the images whose data have shape `data_shape` (h, w, C)."""
+        """Shape (H, W, C) of the images whose data have shape `data_shape` (h, w, C).
+
+        Raises ValueError, with what to do, where there are none.
+        """
         raise NotImplementedError
 
     def __matmul__(self, inner: "Operator") -> "Composed":
@@ -40,11 +54,45 @@ class Composed(Operator):
     inner: Any
 
     @property
+    def linear(self) -> bool:
+        return bool(self.outer.linear and self.inner.linear)
+
+    @property
     def diagonal(self) -> bool:
         return bool(self.outer.diagonal and self.inner.diagonal)
 
-    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
+    @property
+    def complex_data(self) -> bool:
+        return bool(self.outer.complex_data)
+
+    def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         return self.outer(self.inner(image))
 
     def image_shape(self, data_shape: Shape) -> Shape:
         return self.inner.image_shape(self.outer.image_shape(data_shape))
+
+
+@frozen_pytree()
+class InUnits(Operator):
+    """An operator that is not linear, for images and data in the unit range:
+
+        u ↦ (A(low + span u) − base) / span,    base = A(low)
+
+    which is A itself where A is linear.
+    """
+
+    operator: Any
+    low: Any
+    span: Any
+    base: Any
+
+    @property
+    def linear(self) -> bool:
+        return False
+
+    def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
+        return (self.operator(self.low + self.span * image) - self.base) / self.span
+
+    def image_shape(self, data_shape: Shape) -> Shape:
+        shape: Shape = self.operator.image_shape(data_shape)
+        return shape

@@ -14,7 +14,7 @@ class Identity(Operator):
     def diagonal(self) -> bool:
         return True
 
-    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+    def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "*grid C"]:
         return image
 
     def image_shape(self, data_shape: Shape) -> Shape:
@@ -29,13 +29,13 @@ class Mask(Operator):
     it is for compositions, such as `Mask(m) @ Downsample(4)`.
     """
 
-    weights: Float[Array, "H W C"]
+    weights: Float[Array, "*grid C"]
 
     @property
     def diagonal(self) -> bool:
         return True
 
-    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+    def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "*grid C"]:
         return self.weights * image
 
     def image_shape(self, data_shape: Shape) -> Shape:
