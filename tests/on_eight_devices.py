@@ -197,7 +197,7 @@ def which_chain_diverges(seed):
     try:
         restore(
             4, 2, generator, seed=seed, sampler=Sgld(Constant(11.0)), noise_std=1.0, steps=14,
-            warmup=4, weight_precision=1.0, settings=bdip.Settings(block=4),
+            warmup=4, weight_precision=1.0, settings=bdip.Settings(block=4, step_halvings=0),
         )  # fmt: skip
     except bdip.DivergedError as error:
         return int(np.argmax(numbers)), str(error)
