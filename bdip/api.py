@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bdip import chain, driving, fleet, memory, networks, samplers, stopping
+from bdip import chain, driving, fleet, memory, networks, recovery, samplers, stopping
 from bdip._version import __version__
 from bdip.answer import assemble, described
 from bdip.cache import kept_programs, without_collection
@@ -29,7 +29,6 @@ from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.problem import Problem, Units, pose
 from bdip.progress import ProgressBar
-from bdip.recovery import Recovery
 from bdip.samplers import Sampler
 from bdip.settings import Resolved, Settings, SettingsError, require
 
@@ -174,16 +173,16 @@ def sample(
     with fleet.home(job.places), _kept_by(checkpoint, job) as keeper:
         started = _start(job)
         course = driving.course_of(started.runs, job.resolved)
-        recovery = Recovery(course, job.settings.step_halvings)
-        resumed = (keeper.resume(course, recovery),) if keeper else ()
+        ways_back = recovery.Recovery(course, job.settings.step_halvings)
+        resumed = (keeper.resume(course, ways_back),) if keeper else ()
         notes = (*job.units.reported, *filter(None, resumed))
         bar = ProgressBar(job.chains * job.resolved.steps, progress, notes)
         with closing(bar), memory.exhaustion_told(started.needed, started.available):
-            drive = driving.Drive(course, recovery, keeper, bar)
+            drive = driving.Drive(course, ways_back, keeper, bar)
             cut = drive.run(job.settings.block, callback, time_limit)
             with kept_programs():
                 record = _record(job) | course.record()
-                record |= {"interrupted": cut, "went_back": recovery.went_back}
+                record |= {"interrupted": cut, "went_back": ways_back.went_back}
                 return assemble(course.runs, job.units, record, course.finished, job.measured)
 
 
@@ -284,12 +283,16 @@ def _start(job: _Job) -> _Started:
         key = jax.random.key(job.seed)
         start = perf_counter()
         shapes = chain.shapes(*arguments[:3], job.stored, key)
+        copies = (
+            chains * recovery.COPIES * memory.size(shapes[0]) if job.settings.step_halvings else 0
+        )
         needed = chains * memory.size(shapes)
         if fleet.width(chains, job.places) == 1:
             program = chain.compiled(*arguments, shapes)
             answer = chains * _answer_bytes(shapes[1], steps)
             needed = memory.needed(program, shapes, chains, answer)
         seconds = perf_counter() - start
+        needed += copies
         memory.require(needed, available, job.problem.image_shape)
         runs = [chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)]
         runs = fleet.side_by_side(runs, job.places)

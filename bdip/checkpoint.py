@@ -74,8 +74,8 @@ class Checkpoint:
     def reserved(self) -> Iterator[None]:
         """Nobody else writes it meanwhile; what a killed process left half written is removed.
 
-        Raises CheckpointError where there is no folder, or none that can be written, and
-        LockedError where another run writes it.
+        Raises CheckpointError where there is no folder, UnwritableError where it cannot be written,
+        and LockedError where another run writes it.
         """
         if self.path.is_dir():
             raise CheckpointError(f"{self.path} is a folder: give the name of a file.")
@@ -105,26 +105,26 @@ class Checkpoint:
     def read(self) -> Content | None:
         """The newest that is whole; None where there is none at all.
 
-        Warns where the newest is damaged and the one before it is not. That one then takes its place, so
-        that it is not the next to go. Raises CheckpointError where none is whole.
+        Warns where the newest is damaged and the one before it is whole. The damaged one is set aside, as
+        `NAME.damaged`, so as not to take that one's place. Raises CheckpointError where none is whole.
         """
-        found = [path for path in (self.path, self.previous) if path.exists()]
         complaints = []
-        for path in found:
+        for path in (self.path, self.previous):
+            if not path.exists():
+                continue
             try:
                 content = load(path)
             except CheckpointError as error:
                 complaints.append(str(error))
                 continue
             if complaints:
+                self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
                 told = f"{complaints[0]} The one before it, {path.name}, is whole and is used."
                 warnings.warn(told, CheckpointWarning, stacklevel=2)
-            if path != self.path:
-                path.replace(self.path)
             return content
         if complaints:
             raise CheckpointError(
-                f"{' '.join(complaints)} Nothing is left to resume: remove {self.path} to start anew."
+                f"{' '.join(complaints)} Nothing is left to resume: remove it to start anew."
             )
         return None
 

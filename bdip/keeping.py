@@ -67,6 +67,7 @@ class Keeper:
         course.restore(header["course"])
         recovery.went_back = header["went_back"]
         self.found = None
+        self.written_at = [run.done for run in course.runs]
         done = sum(run.width * run.done for run in course.runs)
         return f"resuming {self.checkpoint.path}: {done} steps are done"
 

@@ -15,12 +15,16 @@ class LockedError(OSError):
     """Another run writes there."""
 
 
+class UnwritableError(OSError):
+    """The folder cannot be written."""
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """No other process gets this lock meanwhile; it is a hidden file beside `path`, removed at the end.
 
     The system lets go of the lock of a process that has died, so that its file stands in nobody's way.
-    Raises LockedError where another run holds it, and OSError where the folder cannot be written.
+    Raises LockedError where another run holds it, and UnwritableError where the folder cannot be written.
     """
     name = path.with_name(f".{path.name}.lock")
     opened = _opened(name, path)
@@ -37,7 +41,13 @@ def locked(path: Path) -> Iterator[None]:
 def _opened(name: Path, path: Path) -> int:
     """The lock's file, opened and locked."""
     while True:
-        opened = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            opened = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UnwritableError(
+                f"{path.parent} cannot be written ({reason}): choose another folder."
+            ) from error
         try:
             if fcntl is not None:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,15 +65,14 @@ class Recovery:
             raise DivergedError(f"{error}{halved}") from error
         del copies[1:]
         back = copies[0]
-        self.went_back.append(
-            {"chain": run.chain, "diverged_at": _diverged_at(run), "back_to": back.step}
-        )
+        event = {"chain": run.chain, "diverged_at": _diverged_at(run), "back_to": back.step}
+        self.went_back.append(event | {"told": told(event)})
         run.return_to(back.step, copied(back.state))
         for each in self.course.moved_with(run):
             each.halve_step()
         if not self.course.start_again(run):
             raise DivergedError(f"{error} No step is left to keep after a smaller one.") from error
-        warnings.warn(told(self.went_back[-1]), DivergedWarning, stacklevel=2)
+        warnings.warn(told(event), DivergedWarning, stacklevel=2)
 
     def _place(self, run: Run) -> int:
         return next(place for place, each in enumerate(self.course.runs) if each is run)

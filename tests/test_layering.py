@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "plot": f"{HELPERS} posterior api diagnostics",
     "report": f"{HELPERS} posterior api diagnostics io plot",
     "batch": f"{HELPERS} posterior api io",
+    "record": f"{HELPERS} posterior",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
     # 8: may import everything
