@@ -179,14 +179,21 @@ def _rescued(posterior: bdip.Posterior, options: argparse.Namespace) -> Iterator
     try:
         yield
     except (OSError, ImageError) as error:
-        place = Path(tempfile.mkdtemp(prefix="bdip-")) / "posterior.npz"
-        posterior.save(place)
+        place = _refuge(posterior)
         again = f", or make room and type 'bdip resume {options.checkpoint}'" * bool(
             options.checkpoint
         )
-        raise OutputError(
-            f"{error} What was computed is in {place}: bdip.Posterior.load reads it{again}."
-        ) from error
+        raise OutputError(f"{error} {place}{again}.") from error
+
+
+def _refuge(posterior: bdip.Posterior) -> str:
+    """Save the posterior in a temporary folder; the sentence that says where."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix="bdip-")) / "posterior.npz"
+        posterior.save(place)
+    except OSError as error:
+        return f"Nor could it be kept in {tempfile.gettempdir()} ({error.strerror or error})"
+    return f"What was computed is in {place}: bdip.Posterior.load reads it"
 
 
 @contextmanager

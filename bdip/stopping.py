@@ -141,7 +141,7 @@ class Converging:
         for name in self.STATE:
             setattr(self, name, state[name])
         self.judgement = state["judgement"] and Judgement(*state["judgement"])
-        self.reached = self.reached and self._good_enough()
+        self.reached = self.ended and self._good_enough()
         self.ended = self.ended and (self.reached or self.done >= self.budget)
 
     def moved_with(self, run: Run) -> list[Run]:

@@ -1,10 +1,11 @@
 """Is anything lost? Runs killed at random moments, full disks, damaged checkpoints; each resumed and compared bit for bit.
 
-python -m benchmarks.faults                 # 100 kills; the full disk needs root, for a small file system of its own
-python -m benchmarks.faults --kills 10
+python -m benchmarks.faults              # 100 kills, 10 of each run; a full disk needs root, for a small file system
+python -m benchmarks.faults --each 1     # 100 runs, each killed once
 """
 
 import argparse
+import math
 import multiprocessing
 import os
 import signal
@@ -30,16 +31,20 @@ GENERATOR = bdip.Hourglass(
     scales=1, channels_down=4, channels_up=4, channels_skip=2, latent_channels=4
 )
 KINDS: dict[str, dict[str, Any]] = {
-    "fixed length": {"steps": 400},
-    "two chains": {"steps": 200, "chains": 2},
-    "ends by itself": {"max_steps": 500, "target_mcse": 0.01},
+    "fixed length": {"steps": 1600},
+    "two chains": {"steps": 800, "chains": 2},
+    "ends by itself": {"max_steps": 1600, "target_mcse": 0.01},
 }
 KEPT = ("mean", "std", "draws", "probe")
+POLL = 0.0005  # seconds between two looks at how far a victim is
+LATEST = (
+    0.01  # seconds by which a kill may come later: about as long as a block and its checkpoint take
+)
 
 
 def restore(kind: str, path: Path | None = None, **options: Any) -> bdip.Posterior:
     """A small real run; with a `path`, it writes a checkpoint there after every block."""
-    keeping.MOST_SHARE = 1.0  # of the time: to be killed while writing, too
+    keeping.MOST_SHARE = math.inf  # of the time: to be killed while writing, too
     noisy = np.random.default_rng(0).normal(0.5, 0.1, (SIZE, SIZE))
     checkpoint = None if path is None else bdip.Checkpoint(path, every=0.0)
     return bdip.sample(
@@ -58,11 +63,16 @@ def same(first: bdip.Posterior, second: bdip.Posterior) -> bool:
     )
 
 
-def work(kind: str, path: Path, output: Path, blocks: Any) -> None:
-    """What a child process does: run or resume, and write the answer."""
+def work(kind: str, path: Path, output: Path, blocks: Any, resumed: Any) -> None:
+    """What a child process does: run or resume, and write the answer; `blocks` are done in all, `resumed` before."""
+    chains = KINDS[kind].get("chains", 1)
+    steps = KINDS[kind].get("steps", 0)
 
     def count(progress: bdip.Progress) -> None:
-        blocks.value += 1
+        before = progress.chain * steps if chains > 1 else 0
+        blocks.value = (before + progress.step) // BLOCK
+        if resumed.value < 0:
+            resumed.value = blocks.value - 1
 
     restore(kind, path, callback=count).save(output)
 
@@ -70,48 +80,58 @@ def work(kind: str, path: Path, output: Path, blocks: Any) -> None:
 # ------------------------------------------------------------------------------------------ kills
 
 
-def kill_and_resume(
-    kind: str, whole: bdip.Posterior, blocks: int, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Kill a run at a random moment of its stepping, resume it, and compare with the whole one."""
-    context = multiprocessing.get_context("forkserver")
-    at, delay = int(rng.integers(0, blocks)), float(rng.uniform(0, 0.02))
+def killed_run(
+    kind: str, whole: bdip.Posterior, moments: list[float], rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """One run, killed and resumed at all these moments (parts of the run), and then left to end: a row a kill."""
+    blocks = KINDS[kind].get("chains", 1) * KINDS[kind].get("steps", 1600) // BLOCK
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         path, output = Path(folder) / "run.ckpt", Path(folder) / "answer.npz"
-        done = context.Value("i", 0)
-        child = context.Process(target=work, args=(kind, path, output, done))
-        child.start()
-        while child.is_alive() and done.value < at:
-            time.sleep(0.0005)
-        time.sleep(delay)
-        killed = child.is_alive()
-        os.kill(child.pid or 0, signal.SIGKILL)
-        child.join()
-        while_writing = bool(list(Path(folder).glob(".*.part")))
-        started = time.perf_counter()
-        resumed = context.Value("i", 0)
-        again = context.Process(target=work, args=(kind, path, output, resumed))
-        again.start()
-        again.join()
-        equal = again.exitcode == 0 and same(whole, bdip.Posterior.load(output))
+        for moment in sorted(moments):
+            rows.append(kill(kind, path, output, int(moment * (blocks - 2)), rng))
+            print(rows[-1], flush=True)
+        last, counts = child(kind, path, output)
+        last.join()
+        ended = {"resumed_at": [*(row["resumed_at"] for row in rows[1:]), counts[1].value]}
+        identical = last.exitcode == 0 and same(whole, bdip.Posterior.load(output))
+    print(f"{kind}: killed {len(rows)} times, identical: {identical}", flush=True)
+    found = zip(rows, ended["resumed_at"], strict=True)
+    return [row | {"goes_on_from": at, "identical": identical} for row, at in found]
+
+
+def kill(kind: str, path: Path, output: Path, at: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Run or resume, and kill −9 within some milliseconds after so many blocks are done in all."""
+    started = time.perf_counter()
+    victim, (done, resumed) = child(kind, path, output)
+    while victim.is_alive() and done.value < at:
+        time.sleep(POLL)
+    time.sleep(float(rng.uniform(0, LATEST)))
+    killed = victim.is_alive()
+    os.kill(victim.pid or 0, signal.SIGKILL)
+    victim.join()
     return {
-        "kind": kind, "killed": killed, "blocks_done": done.value, "blocks_resumed": resumed.value,
-        "of_blocks": blocks, "while_writing": while_writing, "identical": equal,
-        "seconds_to_resume": time.perf_counter() - started,
+        "kind": kind, "killed": killed, "after_block": done.value, "resumed_at": resumed.value,
+        "while_writing": bool(list(path.parent.glob(".*.part"))), "seconds": time.perf_counter() - started,
     }  # fmt: skip
 
 
-def kills(count: int, seed: int) -> list[dict[str, Any]]:
-    """So many kills, of all kinds of run by turns."""
-    rng, rows = np.random.default_rng(seed), []
-    wholes = {kind: counted(kind) for kind in KINDS}
-    while len(rows) < count:
-        kind = list(KINDS)[len(rows) % len(KINDS)]
-        row = kill_and_resume(kind, *wholes[kind], rng)
-        if row["killed"]:  # else it was at its end before the kill came: no kill at all
-            rows.append(row)
-            print(len(rows), row, flush=True)
-    return rows
+def child(kind: str, path: Path, output: Path) -> tuple[Any, tuple[Any, Any]]:
+    """A process at work, and its two counts."""
+    context = multiprocessing.get_context("forkserver")
+    counts = context.Value("i", 0), context.Value("i", -1)
+    process = context.Process(target=work, args=(kind, path, output, *counts))
+    process.start()
+    return process, counts
+
+
+def kills(count: int, each: int, seed: int) -> Iterator[dict[str, Any]]:
+    """So many kills, `each` of one run, at moments uniform over the run; all kinds of run by turns."""
+    rng = np.random.default_rng(seed)
+    wholes = {kind: restore(kind) for kind in KINDS}
+    for number in range(count // each):
+        kind = list(KINDS)[number % len(KINDS)]
+        yield from killed_run(kind, wholes[kind], list(rng.random(each)), rng)
 
 
 def counted(kind: str) -> tuple[bdip.Posterior, int]:
@@ -257,27 +277,33 @@ def main() -> None:
     """Do it all, say what was lost, write results/NAME.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--each", type=int, default=10, help="kills of one run")
     parser.add_argument("--damages", type=int, default=4, help="of each sort")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-disk", action="store_true", help="leave out what needs root")
     parser.add_argument("--name", default="faults", help="of the file in results/")
     options = parser.parse_args()
-    multiprocessing.set_forkserver_preload(["benchmarks.faults"])
+    multiprocessing.set_forkserver_preload(["bdip", "benchmarks.record"])
     with tempfile.TemporaryDirectory() as cache:
         os.environ["BDIP_CACHE"] = cache  # as a user has it, and of these runs alone
-        found = {
-            "damaged": damage(options.damages, options.seed),
-            "disk": [] if options.no_disk else full_disk(),
-            "kills": kills(options.kills, options.seed),
-        }
-    rows = [{"fault": fault, **row} for fault, each in found.items() for row in each]
-    record.save(options.name, rows, seed=options.seed, generator=str(GENERATOR))
-    killed = found["kills"]
+        rows = [{"fault": "damage", **row} for row in damage(options.damages, options.seed)]
+        if not options.no_disk:
+            rows += [{"fault": "full disk", **row} for row in full_disk()]
+        for row in kills(options.kills, options.each, options.seed):
+            rows.append({"fault": "kill", **row})
+            record.save(options.name, rows, seed=options.seed, generator=str(GENERATOR))
+    print(told(rows))
+
+
+def told(rows: list[dict[str, Any]]) -> str:
+    """What was lost."""
+    killed = [row for row in rows if row["fault"] == "kill"]
     lost = [row for row in rows if not row.get("identical", row.get("kept_elsewhere"))]
-    print(
-        f"{len(killed)} kills, {sum(row['while_writing'] for row in killed)} of them while a checkpoint was "
-        f"written: {sum(row['identical'] for row in killed)} resumed bit for bit; "
-        f"{len(found['damaged'])} damaged checkpoints, {len(found['disk'])} full disks; lost: {len(lost)}"
+    writing = sum(row["while_writing"] for row in killed)
+    return (
+        f"{sum(row['killed'] for row in killed)} kills, {writing} of them while a checkpoint was written: "
+        f"{sum(row['identical'] for row in killed)} resumed to the same bits; "
+        f"{len(rows) - len(killed)} damaged checkpoints and full disks; lost: {len(lost)}"
     )
 
 

@@ -42,7 +42,7 @@ def stop_after(blocks):
     return callback
 
 
-def in_pieces(path, blocks=3, **options):
+def in_pieces(path, blocks=5, **options):
     """The answer of a run that is cut short after every few blocks, and into how many pieces."""
     pieces = 1
     while not (found := run(checkpoint=path, callback=stop_after(blocks), **options)).complete:
@@ -64,9 +64,7 @@ RUNS = {
     **{name: {"sampler": name} for name in REGISTRY},
     "several chains": {"chains": 2},
     "sampled noise": {"noise_std": "sample"},
-    "photon noise": {"noise_std": None, "noise": bdip.PoissonGaussian(0.01, 0.1)},
-    "held out": {"holdout": 0.1},
-    "half the pixels": {"mask": NOISY > 0.5},
+    "half the pixels, some held out": {"mask": NOISY > 0.5, "holdout": 0.2},
     "jitter and an average of outputs": {
         "sampler": "adam", "settings": bdip.Settings(block=BLOCK, input_jitter=0.1, output_average=0.9),
     },
@@ -80,7 +78,7 @@ RUNS = {
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_in_pieces_equals_one_that_was_not_cut_bit_for_bit(name, tmp_path):
     found, pieces = in_pieces(tmp_path / "run.ckpt", **RUNS[name])
-    assert pieces > 2
+    assert pieces > 1
     assert_same(found, run(**RUNS[name]))
 
 
@@ -105,7 +103,7 @@ def test_resuming_is_said_and_compiles_nothing_else(tmp_path, capsys):
     ("more", "budget"), [({"max_steps": 3000}, 3000), ({"target_mcse": 0.5, "max_steps": 900}, 900)]
 )
 def test_a_run_that_ended_out_of_steps_can_be_given_more_or_asked_for_less(tmp_path, more, budget):
-    short = ENDLESS | {"max_steps": 900, "target_mcse": 0.2}
+    short = ENDLESS | {"max_steps": 900, "target_mcse": 0.1}
     first = run(checkpoint=tmp_path / "run.ckpt", **short)
     assert not first.settings["stopped"]["reached"]
     longer = run(checkpoint=tmp_path / "run.ckpt", **(short | more))
