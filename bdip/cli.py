@@ -204,7 +204,7 @@ def _plain_warnings() -> Iterator[None]:
         print(f"bdip: {' '.join(str(message).split())}", file=sys.stderr)
 
     before = warnings.showwarning
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]
     try:
         yield
     finally:
