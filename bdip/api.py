@@ -171,19 +171,21 @@ def sample(
         holdout=holdout, chains=chains, seed=seed, devices=devices,
     )  # fmt: skip
     with fleet.home(job.places), _kept_by(checkpoint, job) as keeper:
-        started = _start(job)
-        course = driving.course_of(started.runs, job.resolved)
-        ways_back = recovery.Recovery(course, job.settings.step_halvings)
-        resumed = (keeper.resume(course, ways_back),) if keeper else ()
-        notes = (*job.units.reported, *filter(None, resumed))
-        bar = ProgressBar(job.chains * job.resolved.steps, progress, notes)
-        with closing(bar), memory.exhaustion_told(started.needed, started.available):
-            drive = driving.Drive(course, ways_back, keeper, bar)
-            cut = drive.run(job.settings.block, callback, time_limit)
+        notes = job.units.reported + (keeper.notes if keeper else ())
+        with closing(ProgressBar(job.chains * job.resolved.steps, progress, notes)) as bar:
+            started = _start(job)
+            course = driving.course_of(started.runs, job.resolved)
             with kept_programs():
-                record = _record(job) | course.record()
-                record |= {"interrupted": cut, "went_back": ways_back.went_back}
-                return assemble(course.runs, job.units, record, course.finished, job.measured)
+                ways_back = recovery.Recovery(course, job.settings.step_halvings)
+                if keeper:
+                    keeper.resume(course, ways_back)
+            drive = driving.Drive(course, ways_back, keeper, bar)
+            with memory.exhaustion_told(started.needed, started.available):
+                cut = drive.run(job.settings.block, callback, time_limit)
+        with kept_programs():
+            record = _record(job) | course.record()
+            record |= {"interrupted": cut, "went_back": ways_back.went_back}
+            return assemble(course.runs, job.units, record, course.finished, job.measured)
 
 
 @contextmanager
@@ -294,8 +296,11 @@ def _start(job: _Job) -> _Started:
         seconds = perf_counter() - start
         needed += copies
         memory.require(needed, available, job.problem.image_shape)
-        runs = [chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)]
-        runs = fleet.side_by_side(runs, job.places)
+        with memory.exhaustion_told(needed, available):
+            runs = [
+                chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)
+            ]
+            runs = fleet.side_by_side(runs, job.places)
     return _Started(runs, needed, available, seconds)
 
 

@@ -55,10 +55,18 @@ class Keeper:
         if self.found is not None:
             _require_same(self.found.header, self.identity, self.checkpoint)
 
-    def resume(self, course: Fixed | Converging, recovery: Recovery) -> str:
-        """Set the runs, at their start, to where the checkpoint found left them; and say so."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user of the checkpoint that is to be resumed."""
         if self.found is None:
-            return ""
+            return ()
+        done = sum(each["done"] for each in self.found.header["chains"])
+        return (f"resuming {self.checkpoint.path}: {done} steps are done",)
+
+    def resume(self, course: Fixed | Converging, recovery: Recovery) -> None:
+        """Set the runs, at their start, to where the checkpoint found left them, if there is one."""
+        if self.found is None:
+            return
         header = self.found.header
         chains = iter(zip(header["chains"], _trees(course.runs, *self.found), strict=True))
         for place, run in enumerate(course.runs):
@@ -68,8 +76,6 @@ class Keeper:
         recovery.went_back = header["went_back"]
         self.found = None
         self.written_at = [run.done for run in course.runs]
-        done = sum(run.width * run.done for run in course.runs)
-        return f"resuming {self.checkpoint.path}: {done} steps are done"
 
     def offer(self, course: Fixed | Converging, recovery: Recovery) -> None:
         """Write a checkpoint if it is time for one."""
