@@ -430,8 +430,11 @@ def _identity(job: _Job) -> dict[str, Any]:
     return {
         "image": fingerprint((problem.data, job.measured)),
         "mask": fingerprint(problem.mask),
-        "noise": [units.noise, units.noise_std, fingerprint(problem.noise)],
-        "operator": [described(problem.operator), fingerprint(problem.operator)],
+        "noise": units.noise,
+        "noise_std": units.noise_std,
+        "numbers of the noise": fingerprint(problem.noise),
+        "operator": type(problem.operator).__name__,
+        "numbers of the operator": fingerprint(problem.operator),
         "data_range": [units.low, units.high],
         "channel_axis": units.channel_axis,
         "dtype": units.dtype,

@@ -5,6 +5,7 @@ Chains are written one by one, whatever devices they run on, so that they can go
 
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from time import monotonic
@@ -21,6 +22,7 @@ from bdip.recovery import Copy, Recovery
 from bdip.stopping import Converging, Fixed
 from bdip.types import Tree
 
+ADDRESS = r" at 0x[0-9a-f]+"  # of a function, in its description
 MOST_SHARE = 0.02  # of the time, that writing may take
 # What a run that ends by itself may be given more of, once its warm-up is over.
 EXTENSIBLE = ("steps", "target_mcse")
@@ -109,8 +111,9 @@ class Keeper:
 
 
 def fingerprint(tree: Tree) -> str:
-    """SHA-256 of a tree's arrays, their types and shapes."""
-    found = hashlib.sha256()
+    """SHA-256 of a tree's structure, and of its arrays with their types and shapes; in any process the same."""
+    structure = re.sub(ADDRESS, "", str(jax.tree.structure(tree)))
+    found = hashlib.sha256(structure.encode())
     for leaf in jax.tree.leaves(tree):
         array = np.ascontiguousarray(leaf)
         found.update(f"{array.dtype} {array.shape}\n".encode())
@@ -197,7 +200,7 @@ def _trees(runs: list[Run], header: dict[str, Any], arrays: list[NDArray[Any]]) 
 
 def _put(run: Run, told: list[dict[str, Any]], saved: list[Saved]) -> list[Copy]:
     """Set a run to where its chains were, and return the copies to go back to."""
-    if any(each["done"] != told[0]["done"] for each in told):
+    if any(each != told[0] for each in told):
         raise CheckpointError(
             f"chains {run.chain} to {run.chain + len(told) - 1} have come differently far, and cannot go on "
             "side by side: resume on as many devices as the run began with."

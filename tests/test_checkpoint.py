@@ -120,7 +120,7 @@ def test_a_run_that_ended_out_of_steps_can_be_given_more_or_asked_for_less(tmp_p
 OTHERS = {
     "another image": ({"image": NOISY + 0.01}, "its image differs"),
     "another mask": ({"mask": NOISY > 0.3}, "image differs"),
-    "another σ": ({"noise_std": 0.3}, "noise is"),
+    "another σ": ({"noise_std": 0.3}, "noise: std is 0.2 there and 0.3 here"),
     "another seed": ({"seed": 1}, "seed is 0 there and 1 here"),
     "more chains": ({"chains": 2}, "chains is 1 there and 2 here"),
     "other steps": ({"steps": 60}, "steps is 50 there and 60 here"),
@@ -128,7 +128,10 @@ OTHERS = {
     "another step": ({"step_size": 1e-5}, "sampler: step_size"),
     "another generator": ({"generator": Perceptron(5)}, "generator: hidden is 4 there and 5 here"),
     "another range": ({"data_range": (0, 2)}, "differs"),
-    "another operator": ({"operator": bdip.Mask(np.eye(8)[:, :7])}, "operator"),
+    "another operator": (
+        {"operator": bdip.Mask(np.eye(8)[:, :7])},
+        "operator is Identity there and Mask here",
+    ),
 }
 
 
