@@ -218,8 +218,12 @@ class Run:
         self.sampler = replace(self.sampler, warmup=new)  # type: ignore[type-var]
         self.plan = self.plan._replace(warmup=step)
 
+    def keep_from_here(self) -> None:
+        """Forget what was kept, as if the warm-up ended here; the sampler stays as it is."""
+        self.keep_from(self.done)
+
     def keep_from(self, step: int) -> None:
-        """Forget what was kept, as if the warm-up ended at `step`; the sampler stays as it is."""
+        """The same, as if the warm-up ended at `step`, which may be still to come."""
         self.plan = self.plan._replace(warmup=step)
         self.kept = self.kept._replace(moments=_emptied(self.kept.moments))
 

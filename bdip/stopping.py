@@ -217,7 +217,7 @@ class Converging:
             self.look = math.ceil(LOOKS_GROW * look)
             if self._still_falls():
                 for run in self.runs:
-                    run.keep_from(run.done)
+                    run.keep_from_here()
                 self.look = FIRST_LOOK
             else:
                 self.judgement = judge(self.runs)
