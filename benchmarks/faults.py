@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,8 @@ def kill(kind: str, path: Path, output: Path, at: int, rng: np.random.Generator)
         time.sleep(POLL)
     time.sleep(float(rng.uniform(0, LATEST)))
     killed = victim.is_alive()
-    os.kill(victim.pid or 0, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has just ended
+        os.kill(victim.pid or 0, signal.SIGKILL)
     victim.join()
     return {
         "kind": kind, "killed": killed, "after_block": done.value, "resumed_at": resumed.value,
@@ -289,6 +290,7 @@ def main() -> None:
         rows = [{"fault": "damage", **row} for row in damage(options.damages, options.seed)]
         if not options.no_disk:
             rows += [{"fault": "full disk", **row} for row in full_disk()]
+        print(told(rows), flush=True)
         for row in kills(options.kills, options.each, options.seed):
             rows.append({"fault": "kill", **row})
             record.save(options.name, rows, seed=options.seed, generator=str(GENERATOR))
