@@ -3,6 +3,7 @@
 from bdip._version import __version__
 from bdip.api import estimate, sample
 from bdip.chain import DivergedError, Progress
+from bdip.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
 from bdip.errors import MissingExtraError, TooFewDrawsError
 from bdip.likelihood import PoissonGaussian
 from bdip.live import Live
@@ -21,12 +22,14 @@ from bdip.operators import (
 )
 from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
+from bdip.recovery import DivergedWarning
 from bdip.settings import Settings, SettingsError
 
 __all__ = [
-    "Blur", "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Fourier", "FromFunction",
-    "FromMatrix", "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic",
-    "PoissonGaussian", "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Radon",
-    "ResNet", "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet",
-    "__version__", "estimate", "sample",
+    "Blur", "Checkpoint", "CheckpointError", "CheckpointWarning", "DeepDecoder", "DivergedError",
+    "DivergedWarning", "Downsample", "Estimate", "Fourier", "FromFunction", "FromMatrix",
+    "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic", "PoissonGaussian",
+    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Radon", "ResNet", "Settings",
+    "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet", "__version__", "estimate",
+    "sample",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ def assemble(
     answer's `settings`.
     """
     outcomes = [outcome for run in runs if run.done for outcome in run.outcomes()]
-    outcomes = [each for each in outcomes if each.done > runs[0].plan.warmup] or outcomes
+    outcomes = [each for each in outcomes if float(each.kept.moments.weight) > 0] or outcomes
     merged = reduce(moments.merge, (each.kept.moments for each in outcomes))
     mean, std = merged.mean, np.full(merged.mean.shape, np.nan)
     if float(merged.weight) == 0:  # stopped in the warm-up: the last image is the best there is

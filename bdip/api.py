@@ -3,33 +3,35 @@
 import inspect
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from time import monotonic, perf_counter
+from os import PathLike
+from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bdip import chain, fleet, memory, networks, samplers, stopping
+from bdip import chain, driving, fleet, memory, networks, recovery, samplers, stopping
 from bdip._version import __version__
 from bdip.answer import assemble, described
 from bdip.cache import kept_programs, without_collection
 from bdip.chain import Plan, Progress, Run
+from bdip.checkpoint import Checkpoint, as_checkpoint
 from bdip.given_noise import SAMPLED
 from bdip.holdout import hide
+from bdip.keeping import Keeper, fingerprint
 from bdip.likelihood import Gaussian, Noise, PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.problem import Problem, Units, pose
-from bdip.progress import ProgressBar, deferred_interrupt
+from bdip.progress import ProgressBar
 from bdip.samplers import Sampler
 from bdip.settings import Resolved, Settings, SettingsError, require
-from bdip.stopping import Converging, Fixed
 
 # Arguments of `sample` that replace those of its settings.
 SHORTCUTS = (
@@ -98,6 +100,7 @@ def sample(
     progress: bool = True,
     callback: Callable[[Progress], Any] | None = None,
     time_limit: float | None = None,
+    checkpoint: str | PathLike[str] | Checkpoint | None = None,
 ) -> Posterior:
     """Restore one degraded image from itself alone; the posterior over the clean image.
 
@@ -137,14 +140,18 @@ def sample(
         progress: show a progress bar with step, speed, χ² and time left.
         callback: called between blocks of steps with a `bdip.Progress`, for each chain under way.
         time_limit: seconds, after which what there is is returned, marked incomplete.
+        checkpoint: a file that keeps the run's state every minute, and wherever it ends. Where it
+            holds one of the same run, that is resumed, and its answer is that of a run never cut short, bit
+            for bit on the same CPU. `bdip.Checkpoint(path, every=300)` sets the seconds.
 
     Returns:
-        A `bdip.Posterior`. Ctrl-C returns what there is, marked incomplete.
+        A `bdip.Posterior`. Ctrl-C and SIGTERM return what there is, marked incomplete.
 
     Raises:
         ProblemError, SettingsError: an argument does not fit; the message says what to do.
         TooLargeError: the run does not fit into the memory that is free, or `memory_limit`.
-        DivergedError: the energy became infinite or NaN: the step is too large.
+        DivergedError: the energy became infinite or NaN, with `step_halvings` smaller steps, too.
+        CheckpointError: the checkpoint is of another run, damaged, or cannot be written there.
 
     Example:
         >>> import numpy as np, bdip
@@ -168,14 +175,37 @@ def sample(
         weight_precision=weight_precision, memory_limit=memory_limit,
         holdout=holdout, chains=chains, seed=seed, devices=devices,
     )  # fmt: skip
-    bar = ProgressBar(job.chains * job.resolved.steps, progress, job.units.reported)
-    with fleet.home(job.places), closing(bar):
-        runs = _start(job).runs
-        course = _course(runs, job.resolved)
-        complete = _drive(course, job.settings.block, bar, callback, time_limit)
+    with fleet.home(job.places), _kept_by(checkpoint, job) as keeper:
+        notes = job.units.reported + (keeper.notes if keeper else ())
+        with closing(ProgressBar(job.chains * job.resolved.steps, progress, notes)) as bar:
+            started = _start(job)
+            course = driving.course_of(started.runs, job.resolved)
+            with kept_programs():
+                ways_back = recovery.Recovery(course, job.settings.step_halvings)
+                if keeper:
+                    keeper.resume(course, ways_back)
+            drive = driving.Drive(course, ways_back, keeper, bar)
+            with memory.exhaustion_told(started.needed, started.available):
+                cut = drive.run(job.settings.block, callback, time_limit)
         with kept_programs():
             record = _record(job) | course.record()
-            return assemble(runs, job.problem, job.units, record, complete, job.measured)
+            record |= {"interrupted": cut, "went_back": ways_back.went_back}
+            return assemble(
+                course.runs, job.problem, job.units, record, course.finished, job.measured,
+            )  # fmt: skip
+
+
+@contextmanager
+def _kept_by(given: str | PathLike[str] | Checkpoint | None, job: _Job) -> Iterator[Keeper | None]:
+    """The keeper of this run's checkpoints, with the one that is to be resumed; None where none are asked for."""
+    if given is None:
+        yield None
+        return
+    checkpoint = as_checkpoint(given)
+    with checkpoint.reserved():
+        keeper = Keeper(checkpoint, _identity(job))
+        keeper.read()
+        yield keeper
 
 
 def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Estimate:
@@ -195,7 +225,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
     """
     arguments = inspect.signature(sample).bind(image, mask, **options)
     arguments.apply_defaults()
-    shown = ("progress", "callback", "time_limit")
+    shown = ("progress", "callback", "time_limit", "checkpoint")
     try:
         job = _prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
         with fleet.home(job.places):
@@ -265,15 +295,22 @@ def _start(job: _Job) -> _Started:
         key = jax.random.key(job.seed)
         start = perf_counter()
         shapes = chain.shapes(*arguments[:3], job.stored, key)
+        copies = (
+            chains * recovery.COPIES * memory.size(shapes[0]) if job.settings.step_halvings else 0
+        )
         needed = chains * memory.size(shapes)
         if fleet.width(chains, job.places) == 1:
             program = chain.compiled(*arguments, shapes)
             answer = chains * _answer_bytes(shapes[1], steps)
             needed = memory.needed(program, shapes, chains, answer)
         seconds = perf_counter() - start
+        needed += copies
         memory.require(needed, available, job.problem.image_shape[:-1])
-        runs = [chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)]
-        runs = fleet.side_by_side(runs, job.places)
+        with memory.exhaustion_told(needed, available):
+            runs = [
+                chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)
+            ]
+            runs = fleet.side_by_side(runs, job.places)
     return _Started(runs, needed, available, seconds)
 
 
@@ -379,40 +416,6 @@ def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]
     return plan, min(stored, kept_steps // thin)
 
 
-def _course(runs: list[Run], settings: Resolved) -> Fixed | Converging:
-    """How the chains are driven: a fixed length, or until their mean is known well enough."""
-    if settings.target_mcse is None or settings.target_rhat is None:
-        return Fixed(runs)
-    return Converging(runs, settings.target_mcse, settings.target_rhat, settings.warmup)
-
-
-def _drive(
-    course: Fixed | Converging,
-    block: int | None,
-    bar: ProgressBar,
-    callback: Callable[[Progress], Any] | None,
-    time_limit: float | None,
-) -> bool:
-    """Advance the chains, and say whether all came to their end."""
-    deadline = monotonic() + (time_limit or float("inf"))
-    runs = course.runs
-    try:
-        with deferred_interrupt() as interrupt:
-            for run, progress in course.blocks(block):
-                done = sum(each.width * each.done for each in runs)
-                phase = "warm-up" if progress.warming_up else "sampling"
-                bar.update(done, phase, progress.chi2, run.width * progress.steps_per_second)
-                if callback is not None:
-                    callback(progress)
-                if interrupt.pressed or monotonic() > deadline:
-                    break
-    except KeyboardInterrupt:
-        if not any(run.done for run in runs):
-            raise
-        return False
-    return course.finished
-
-
 def _record(job: _Job) -> dict[str, Any]:
     """Everything that defines the run, in JSON types."""
     versions = {"bdip": __version__, "jax": jax.__version__, "numpy": np.__version__}
@@ -431,4 +434,29 @@ def _record(job: _Job) -> dict[str, Any]:
         "observed_values": int(job.problem.observed_count),
         "versions": versions | {"python": platform.python_version()},
         "device": job.places[0].device_kind,
+    }
+
+
+def _identity(job: _Job) -> dict[str, Any]:
+    """What makes two runs the same one, in JSON types: by name, so that a difference can be told."""
+    problem, units = job.problem, job.units
+    sampler = described(job.sampler)
+    del sampler["warmup"]  # is among the settings
+    return {
+        "image": fingerprint((problem.data, job.measured)),
+        "mask": fingerprint(problem.mask),
+        "noise": units.noise,
+        "noise_std": units.noise_std,
+        "numbers of the noise": fingerprint(problem.noise),
+        "operator": type(problem.operator).__name__,
+        "numbers of the operator": fingerprint(problem.operator),
+        "data_range": [units.low, units.high],
+        "channel_axis": units.channel_axis,
+        "dtype": units.dtype,
+        "generator": described(job.network),
+        "sampler": sampler,
+        **{name: described(value) for name, value in job.resolved._asdict().items()},
+        "chains": job.chains,
+        "seed": int(job.seed),
+        "holdout": described(job.holdout),
     }

@@ -26,8 +26,8 @@ from bdip.moments import Moments
 from bdip.networks.base import Generator
 from bdip.potential import Terms, energy
 from bdip.problem import Problem
-from bdip.samplers.base import Sampler
-from bdip.types import Image, Latent, Params, PRNGKey, Scalar
+from bdip.samplers.base import Sampler, halved
+from bdip.types import Image, Latent, Params, PRNGKey, Scalar, Tree
 
 BLOCK_CAPACITY = 256  # steps; bounds the trace that a block brings to the host
 BLOCK_SECONDS = 0.5  # aimed at: short enough for Ctrl-C and progress, long enough to cost nothing
@@ -141,6 +141,7 @@ class Run:
     traces: list[Trace]
     chain: int = 0
     pace: int = 1  # steps of the next block, where no length is asked for
+    halvings: int = 0  # of the step size
 
     @property
     def width(self) -> int:
@@ -196,12 +197,14 @@ class Run:
     def blocks(self, length: int | None = None, until: int | None = None) -> Iterator[Progress]:
         """Advance to the end, or to step `until`, yielding after each block of `length` steps.
 
-        Without a length, blocks grow from one step until they take about half a second.
+        Without a length, blocks grow from one step until they take about half a second, and end at every
+        multiple of BLOCK_CAPACITY, whatever the clock says.
         """
         end = self.steps if until is None else min(until, self.steps)
         while self.done < end:
             start = time.perf_counter()
-            trace = self.advance(min(length or self.pace, end - self.done))
+            paced = min(self.pace, BLOCK_CAPACITY - self.done % BLOCK_CAPACITY)
+            trace = self.advance(min(length or paced, end - self.done))
             speed = trace.energy.shape[-1] / (time.perf_counter() - start)
             yield from self._reports(trace, speed)
             if self.done > 1:  # the first block's time is the compiler's
@@ -217,8 +220,38 @@ class Run:
 
     def keep_from_here(self) -> None:
         """Forget what was kept, as if the warm-up ended here; the sampler stays as it is."""
-        self.plan = self.plan._replace(warmup=self.done)
+        self.keep_from(self.done)
+
+    def keep_from(self, step: int) -> None:
+        """The same, as if the warm-up ended at `step`, which may be still to come."""
+        self.plan = self.plan._replace(warmup=step)
         self.kept = self.kept._replace(moments=_emptied(self.kept.moments))
+
+    def halve_step(self) -> None:
+        """Go on with steps of half the size: numbers, so that nothing compiles again."""
+        self.sampler = halved(self.sampler)
+        self.halvings += 1
+
+    def return_to(self, step: int, state: ChainState) -> None:
+        """Stand at `step` again, where the state was `state`; what was kept stays."""
+        self.traces = [jax.tree.map(lambda column: column[..., :step], self.trace)]
+        self.state = state
+
+    def traces_of_chains(self) -> list[Trace]:
+        """The trace of each chain (t,)."""
+        return [self.trace]
+
+    def take_traces(self, traces: list[Trace]) -> None:
+        """The way back."""
+        self.traces = traces
+
+    def rows(self, tree: Tree) -> list[Tree]:
+        """A tree of this run's arrays, cut into one a chain."""
+        return [tree]
+
+    def joined(self, rows: list[Tree]) -> Tree:
+        """The way back, of arrays on the host."""
+        return rows[0]
 
     def thin_out(self, store: str) -> None:
         """Keep every second draw of a store that is full, and store half as many from here on."""

@@ -1,12 +1,17 @@
-"""The command line: `bdip restore | compare | report | demo | info`."""
+"""The command line: `bdip restore | resume | compare | report | demo | info`."""
 
 import argparse
+import os
 import platform
 import sys
-from collections.abc import Sequence
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,9 +19,14 @@ from numpy.typing import NDArray
 
 import bdip
 from bdip import networks, samplers
+from bdip.checkpoint import EVERY
+from bdip.files import sha256
 from bdip.given_noise import SAMPLED
 from bdip.io import ImageError, Loaded, check_output, load, load_mask, save_image
 from bdip.live import Preview
+from bdip.lock import locked
+from bdip.progress import TERMINATED
+from bdip.record import is_unfinished, record_of, told, write_record
 
 GIB = 2**30  # bytes
 
@@ -25,6 +35,10 @@ DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 class UsageError(ValueError):
     """The command's words do not fit together."""
+
+
+class OutputError(Exception):
+    """What was computed could not be written where it was meant to go."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,18 +51,20 @@ class _Parser(argparse.ArgumentParser):
 # What a user can mend: one line, no traceback.
 USER_ERRORS = (
     UsageError, ImageError, bdip.ProblemError, bdip.SettingsError, bdip.DivergedError,
-    bdip.TooLargeError, bdip.PosteriorFileError, OSError,
+    bdip.TooLargeError, bdip.PosteriorFileError, bdip.CheckpointError, OSError,
 )  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong input, 130 or 143 interrupted."""
     options = _parser().parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return int(options.run(options))
-    except USER_ERRORS as error:
+        with _plain_warnings():
+            return int(options.run(options))
+    except (OutputError, *USER_ERRORS) as error:
         print(f"bdip: {' '.join(str(error).split())}", file=sys.stderr)
-        return USAGE_ERROR
+        return FAILED if isinstance(error, OutputError) else USAGE_ERROR
     except KeyboardInterrupt:
         print("bdip: interrupted before there was anything to keep", file=sys.stderr)
         return INTERRUPTED
@@ -65,29 +81,148 @@ def restore(options: argparse.Namespace) -> int:
     std_output = output.with_name(f"{output.stem}-std.tif")
     check_output(output, image.shape, like=loaded)
     check_output(std_output, image.shape, np.float32)
-    _check_free(options, output, std_output, *_beside(options))
+    run_output = output.with_name(f"{output.stem}-run.json")
+    _check_free(options, output, std_output, *_beside(options), record=run_output)
     if options.estimate:
         return _estimate(image, mask, options)
 
-    posterior = bdip.sample(
-        image, mask, operator=_operator(options), sampler=options.sampler, holdout=options.holdout,
-        callback=Preview(options.preview) if options.preview else None, **_sampling(options),
-    )  # fmt: skip
-    save_image(output, posterior.mean, like=loaded)
-    written = [str(output)]
-    if np.isfinite(posterior.std).any():
-        save_image(std_output, posterior.std, np.float32)
-        written.append(f"{std_output} (standard deviation, in the image's units)")
-    if options.save:
-        posterior.save(options.save)
-        written.append(str(options.save))
-    if options.report:
-        posterior.report(options.report, title=Path(options.image).name)
-        written.append(f"{options.report} (to look at in a browser)")
+    started = perf_counter()
+    inputs = _inputs(options)
+    with locked(output):
+        posterior = bdip.sample(
+            image, mask, operator=_operator(options), sampler=options.sampler, holdout=options.holdout,
+            callback=Preview(options.preview) if options.preview else None,
+            checkpoint=_checkpoint(options, inputs), **_sampling(options),
+        )  # fmt: skip
+        with _rescued(posterior, options):
+            save_image(output, posterior.mean, like=loaded)
+            written = {"image": output}
+            if np.isfinite(posterior.std).any():
+                save_image(std_output, posterior.std, np.float32)
+                written["std"] = std_output
+            if options.save:
+                posterior.save(options.save)
+                written["posterior"] = Path(options.save)
+            if options.report:
+                posterior.report(options.report, title=Path(options.image).name)
+                written["report"] = Path(options.report)
+            record = record_of(
+                posterior, inputs=inputs, outputs=written, command=options.arguments,
+                options=_given(options), seconds=perf_counter() - started,
+            )  # fmt: skip
+            write_record(run_output, record)
     if not options.quiet:
         print(posterior.summary())
-        print("wrote     " + "\n          ".join(written))
-    return DONE if posterior.complete else INTERRUPTED
+        print("wrote     " + "\n          ".join(map(str, [*written.values(), run_output])))
+    return _exit_code(posterior)
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Go on with the `restore` that a checkpoint is of, with the options that it was given."""
+    path = Path(options.checkpoint).resolve()
+    found = bdip.Checkpoint(path).read()
+    if found is None:
+        raise UsageError(
+            f"{options.checkpoint} does not exist: check the name and the folder you are in."
+        )
+    note = found.header["note"]
+    if "command" not in note:
+        raise UsageError(
+            f"{options.checkpoint} is not of 'bdip restore': call bdip.sample again as it was called, "
+            "with this checkpoint."
+        )
+    command = [*note["command"], *_more(options)]
+    again = _parser().parse_args(command)
+    again.arguments, again.checkpoint = command, str(path)
+    if not Path(note["folder"]).is_dir():
+        raise UsageError(f"{note['folder']}, where the run was started, is gone: put it back.")
+    with chdir(note["folder"]):
+        for name, file in note["inputs"].items():
+            if not Path(file["path"]).exists() or sha256(file["path"]) != file["sha256"]:
+                raise UsageError(
+                    f"{file['path']}, the {name}, has changed or is gone: put it back."
+                )
+        return restore(again)
+
+
+def _more(options: argparse.Namespace) -> list[str]:
+    """The words that `resume` adds to the command."""
+    words = []
+    for name in ("max_steps", "target_mcse", "time_limit"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words + [f"--{name}" for name in ("overwrite", "quiet") if getattr(options, name)]
+
+
+def _inputs(options: argparse.Namespace) -> dict[str, str]:
+    """The files that a run is made from, by what they are."""
+    names = ("image", "known", "missing", "psf", "input", "clean")
+    found = {name: getattr(options, name, None) for name in names}
+    return {name: path for name, path in found.items() if path}
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The command's options, defaults included."""
+    return {
+        name: value for name, value in vars(options).items() if name not in ("run", "arguments")
+    }
+
+
+def _checkpoint(options: argparse.Namespace, inputs: dict[str, str]) -> bdip.Checkpoint | None:
+    """The checkpoint asked for, with what `bdip resume` needs to know."""
+    if options.checkpoint is None:
+        return None
+    note = {
+        "command": options.arguments,
+        "folder": str(Path.cwd()),
+        "inputs": {name: told(path) for name, path in inputs.items()},
+    }
+    return bdip.Checkpoint(options.checkpoint, options.checkpoint_every, note)
+
+
+@contextmanager
+def _rescued(posterior: bdip.Posterior, options: argparse.Namespace) -> Iterator[None]:
+    """What cannot be written where it was meant to go is kept elsewhere, and the message says where."""
+    try:
+        yield
+    except (OSError, ImageError) as error:
+        place = _refuge(posterior)
+        again = f", or make room and type 'bdip resume {options.checkpoint}'" * bool(
+            options.checkpoint
+        )
+        raise OutputError(f"{error} {place}{again}.") from error
+
+
+def _refuge(posterior: bdip.Posterior) -> str:
+    """Save the posterior in a temporary folder; the sentence that says where."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix="bdip-")) / "posterior.npz"
+        posterior.save(place)
+    except OSError as error:
+        return f"Nor could it be kept in {tempfile.gettempdir()} ({error.strerror or error})"
+    return f"What was computed is in {place}: bdip.Posterior.load reads it"
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """A warning of bdip's is one line, as its errors are."""
+
+    def show(message: Warning | str, category: type[Warning], *more: Any) -> None:
+        print(f"bdip: {' '.join(str(message).split())}", file=sys.stderr)
+
+    before = warnings.showwarning
+    warnings.showwarning = show  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def _exit_code(posterior: bdip.Posterior) -> int:
+    if posterior.complete:
+        return DONE
+    return TERMINATED if posterior.settings["interrupted"] == "SIGTERM" else INTERRUPTED
 
 
 def _estimate(
@@ -128,7 +263,7 @@ def compare(options: argparse.Namespace) -> int:
     plot_rows([row], high).savefig(sheet, dpi=130)
     print(comparison.table())
     print(f"wrote {curves} and {sheet}")
-    return DONE if all(each.complete for each in posteriors.values()) else INTERRUPTED
+    return max(_exit_code(each) for each in posteriors.values())
 
 
 def report(options: argparse.Namespace) -> int:
@@ -208,17 +343,36 @@ def _beside(options: argparse.Namespace) -> list[Path]:
     return asked
 
 
-def _check_free(options: argparse.Namespace, *outputs: Path) -> None:
-    """Refuse, before hours of work, what could not be written or would replace something."""
+def _check_free(options: argparse.Namespace, *outputs: Path, record: Path | None = None) -> None:
+    """Refuse, before hours of work, what could not be written or would replace something.
+
+    What the same run left when it was cut short, by its `record`, may be replaced by what it resumes to.
+    """
+    own = record is not None and options.checkpoint and is_unfinished(record, list(outputs))
+    outputs = outputs if record is None else (*outputs, record)
+    checkpoint = getattr(options, "checkpoint", None)
+    taken = [Path(given) for given in (*_inputs(options).values(), checkpoint) if given]
     for path in outputs:
         if outputs.count(path) > 1:
             raise UsageError(f"{path} is to be written twice: give each output a name of its own.")
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the name of a file.")
-        if path.exists() and path.resolve() == Path(options.image).resolve():
-            raise UsageError(f"{path} is the input itself: choose another output.")
-        if path.exists() and not options.overwrite:
+        if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+            raise UsageError(f"{path.parent} cannot be written: choose another folder.")
+        for other in taken:
+            if _is_same(path, other):
+                itself = "the input itself" if other == Path(options.image) else f"{other} itself"
+                raise UsageError(f"{path} is {itself}: choose another output.")
+        if path.exists() and not (options.overwrite or own):
             raise UsageError(f"{path} exists: choose another output, or add --overwrite.")
+        taken.append(path)
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Whether two names are of one file, whatever links there are."""
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return first.resolve() == second.resolve()
 
 
 def _sampling(options: argparse.Namespace) -> dict[str, Any]:
@@ -297,7 +451,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="bdip",
         description="Restore an image from itself alone, with error bars (Bayesian deep image prior).",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (what there was is kept).",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong input; 130 interrupted or out of time, 143 terminated "
+        "(what there was is kept).",
     )
     parser.add_argument("--version", action="version", version=f"bdip {bdip.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -330,8 +485,30 @@ def _parser() -> argparse.ArgumentParser:
         help="hide this share of the known pixels, such as 0.02, and check the answer on them",
     )  # fmt: skip
     _add_operators(one)
+    one.add_argument(
+        "--checkpoint", metavar="FILE",
+        help="keep the run's state there, and go on from it if it is there",
+    )  # fmt: skip
+    one.add_argument(
+        "--checkpoint-every", metavar="SECONDS", type=float, default=EVERY,
+        help=f"from one to the next [{EVERY:g}]",
+    )  # fmt: skip
     _add_sampling(one)
     one.set_defaults(run=restore)
+
+    again = commands.add_parser(
+        "resume",
+        help="go on with a restoration that was cut short",
+        description="Go on with the 'bdip restore --checkpoint FILE' that was cut short, with the "
+        "options that it was given. The result is that of a run never cut short.",
+    )
+    again.add_argument("checkpoint", metavar="FILE", help="its checkpoint")
+    again.add_argument("--max-steps", type=int, metavar="N", help="allow more steps than before")
+    again.add_argument("--target-mcse", type=float, metavar="SHARE", help="ask for another error")
+    again.add_argument("--time-limit", type=float, metavar="SECONDS", help="for this time only")
+    again.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    again.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    again.set_defaults(run=resume)
 
     several = commands.add_parser(
         "compare",

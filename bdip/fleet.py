@@ -120,6 +120,24 @@ class Fleet(Run):
             for place in range(self.width)
         ]
 
+    def traces_of_chains(self) -> list[Trace]:
+        """The trace of each chain (t,)."""
+        trace = self.trace
+        return [_row(trace, place) if self.traces else trace for place in range(self.width)]
+
+    def take_traces(self, traces: list[Trace]) -> None:
+        """The way back."""
+        self.traces = [jax.tree.map(lambda *columns: np.stack(columns), *traces)]
+
+    def rows(self, tree: Tree) -> list[Tree]:
+        """A tree of this run's arrays, cut into one a chain; those of idle devices are left out."""
+        return [_row(tree, place) for place in range(self.width)]
+
+    def joined(self, rows: list[Tree]) -> Tree:
+        """The way back, of arrays on the host; idle devices have copies of the last chain."""
+        every = rows + self.idle * rows[-1:]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *every)
+
     def _move(self, length: int) -> Trace:
         lengths = np.repeat(np.array([length, 0], np.int32), [self.width, self.idle])
         self.state, self.kept, buffer = run_blocks(

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ LARGE = (
     1024**2
 )  # pixels from which compiling takes so long that a lower bound is worth its half second
 TRIAL = 256  # pixels a side of the image that the bound is taken from
+EXHAUSTED = "RESOURCE_EXHAUSTED"  # XLA's name for it, at the head of its message
 ADVICE = (
     "Use fewer channels or scales, Hourglass(remat=True), bfloat16 precision on a GPU, cut the image into "
     "tiles, or store fewer draws; or set another memory_limit."
@@ -76,6 +77,24 @@ def require(needed: int, available: int | None, grid: Sequence[int]) -> None:
             needed,
             available,
         )
+
+
+@contextmanager
+def exhaustion_told(needed: int, available: int | None) -> Iterator[None]:
+    """The compiler's word that memory has run out becomes TooLargeError, with what to do.
+
+    What is free can be taken by others, and what a program needs is not told to the byte.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if EXHAUSTED not in str(error):
+            raise
+        raise TooLargeError(
+            f"memory ran out: the run needs {in_words(needed)} or more. {ADVICE}",
+            needed,
+            available or 0,
+        ) from error
 
 
 def available(limit: float | None) -> int | None:

@@ -258,8 +258,10 @@ class Posterior(Views):
             )
         lines.append("verdict   " + "\n          ".join(self.verdict))
         lines += self._length_line()
+        lines += [f"unstable  {event['told']}" for event in settings.get("went_back", ())]
         if not self.complete:
-            lines.append(f"INCOMPLETE: stopped after {steps} of {settings['steps']} steps")
+            why = f" ({settings['interrupted']})" if settings.get("interrupted") else ""
+            lines.append(f"INCOMPLETE: stopped after {steps} of {settings['steps']} steps{why}")
         return "\n".join(lines)
 
     def _length_line(self) -> list[str]:

@@ -14,6 +14,7 @@ with warnings.catch_warnings():  # without ipywidgets a notebook has the text ba
     warnings.simplefilter("ignore", TqdmWarning)
     from tqdm.auto import tqdm
 
+TERMINATED = 128 + signal.SIGTERM  # exit code, as shells have it
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {elapsed}<{remaining}{postfix}"
 
 
@@ -39,30 +40,35 @@ class ProgressBar:
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Which signal asked to stop, "SIGINT" (Ctrl-C) or "SIGTERM"; None while none did."""
 
-    pressed = False
+    name: str | None = None
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Note the first Ctrl-C instead of raising it, so that a block of steps is never cut in two.
+    """Note the first Ctrl-C or SIGTERM instead of obeying, so that a block of steps is never cut in two.
 
-    The second one raises KeyboardInterrupt at once. Outside the main thread nothing changes.
+    The second one takes effect at once. A SIGTERM that the program around handles in its own way is
+    left to it, and outside the main thread nothing changes.
     """
     noted = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: FrameType | None) -> None:
-        if noted.pressed:
-            raise KeyboardInterrupt
-        noted.pressed = True
+        if noted.name is not None:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
+        noted.name = signal.Signals(number).name
 
-    signal.signal(signal.SIGINT, note)
+    before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        before[signal.SIGTERM] = signal.SIG_DFL
+    for number in before:
+        signal.signal(number, note)
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

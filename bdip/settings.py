@@ -47,6 +47,8 @@ class Settings:
     weight_precision: λ, precision of the Gaussian prior on the weights; 1 for samplers, 0 for the
         descents and `gp-dip`, which has a weight decay of its own.
     block: steps between two looks of the host; by default about half a second's worth.
+    step_halvings: how often a run may go back, where a chain's energy stops being finite, and on with half
+        the step size, before it gives up with DivergedError; 0 gives up at once.
     memory_limit: bytes beyond which a run is refused before it starts; by default what is free on
         the device. `math.inf` refuses none.
     """
@@ -62,11 +64,12 @@ class Settings:
     input_jitter: float | None = None
     weight_precision: float | None = None
     block: int | None = None
+    step_halvings: int = 3
     memory_limit: float | None = None
 
     def __post_init__(self) -> None:
         warmup = 0 if self.warmup is None else self.warmup
-        for name in ("steps", "max_steps", "warmup", "draws", "block"):
+        for name in ("steps", "max_steps", "warmup", "draws", "block", "step_halvings"):
             value = getattr(self, name)
             require(value is None or isinstance(value, Integral), name, value, "a whole number")
         name, most = ("max_steps", self.max_steps) if self.steps is None else ("steps", self.steps)
@@ -80,6 +83,7 @@ class Settings:
         jitter = 0 if self.input_jitter is None else self.input_jitter
         require(jitter >= 0, "input_jitter", jitter, "0 or more, such as 1/30")
         require(self.block is None or self.block >= 1, "block", self.block, "at least 1")
+        require(self.step_halvings >= 0, "step_halvings", self.step_halvings, "0 or more")
         limit = 1 if self.memory_limit is None else self.memory_limit
         require(limit > 0, "memory_limit", limit, "above 0 bytes, or math.inf for none")
 

@@ -58,15 +58,40 @@ class Fixed:
         return all(run.done == run.steps for run in self.runs)
 
     def record(self) -> dict[str, Any]:
-        """What the run's record says of it, in JSON types."""
+        """What the run's record says of it, in JSON types; the warm-up of a chain that went back is longer."""
+        return {"warmup": max(int(run.plan.warmup) for run in self.runs)}
+
+    def moved_with(self, run: Run) -> list[Run]:
+        """The chains that share their step size with `run`."""
+        return [run]
+
+    def start_again(self, run: Run) -> bool:
+        """Keep anew from where `run` went back to, or from the end of its warm-up; whether steps are left to keep."""
+        run.keep_from(max(run.done, run.plan.warmup))
+        return run.plan.warmup < run.steps
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs besides the runs, in JSON types."""
         return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
 
 
 class Converging:
     """Chains on their way to a mean known to `target_mcse` of its standard deviation.
 
-    `judgement` is the last one, and `reached` says whether it was good enough.
+    `judgement` is the last one, and `reached` says whether it was good enough. All decisions are
+    made where every chain has come to the next look, and all that they depend on, besides the
+    chains, is in STATE: a run can be cut anywhere and go on.
+
+    warmup: steps before the first kept one; None while that is to be found.
+    looked: looks taken at a warm-up whose end is to be found.
+    look: kept steps at the next look; None before the end of the warm-up.
+    ended: whether there are no more steps to do.
     """
+
+    STATE = ("warmup", "looked", "look", "ended", "reached")
 
     def __init__(
         self, runs: list[Run], target_mcse: float, target_rhat: float, warmup: int | None
@@ -74,13 +99,21 @@ class Converging:
         self.runs = runs
         self.target = Judgement(target_mcse, target_rhat)
         self.warmup = warmup
-        self.reached = False
+        self.looked = 0
+        self.look: int | None = None
+        self.ended = self.reached = False
         self.judgement: Judgement | None = None
+        if warmup is not None:
+            self._warm_up_to(warmup)
 
     def blocks(self, length: int | None = None) -> Iterator[tuple[Run, Progress]]:
         """Advance all chains to their end, yielding after each block of `length` steps."""
-        yield from self._warm_up(length)
-        yield from self._sample(length)
+        while not self.ended:
+            step = self._next()
+            for run in self.runs:
+                for progress in run.blocks(length, until=step):
+                    yield run, progress
+            self._decide(step)
 
     @property
     def finished(self) -> bool:
@@ -99,6 +132,32 @@ class Converging:
             "stopped": found,
         }
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs besides the runs, in JSON types."""
+        return {name: getattr(self, name) for name in self.STATE} | {"judgement": self.judgement}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`; beyond its end where the budget or the target is now another."""
+        for name in self.STATE:
+            setattr(self, name, state[name])
+        self.judgement = state["judgement"] and Judgement(*state["judgement"])
+        self.reached = self.ended and self._good_enough()
+        self.ended = self.ended and (self.reached or self.done >= self.budget)
+
+    def moved_with(self, run: Run) -> list[Run]:
+        """The chains that share their step size with `run`: all of them, for they go in step."""
+        return self.runs
+
+    def start_again(self, run: Run) -> bool:
+        """Keep anew, in all chains, from where the foremost is; whether steps are left to keep."""
+        if self.look is None:  # nothing is kept yet
+            return True
+        step = max(self.runs[0].plan.warmup, *(each.done for each in self.runs))
+        for each in self.runs:
+            each.keep_from(step)
+        self.look, self.judgement = FIRST_LOOK, None
+        return step < self.budget
+
     @property
     def done(self) -> int:
         """Steps done, of each chain."""
@@ -114,54 +173,69 @@ class Converging:
         """Steps in the average, of each chain."""
         return self.done - self.runs[0].plan.warmup
 
-    def _to(self, step: int, length: int | None) -> Iterator[tuple[Run, Progress]]:
-        for run in self.runs:
-            for progress in run.blocks(length, until=step):
-                yield run, progress
-
-    def _warm_up(self, length: int | None) -> Iterator[tuple[Run, Progress]]:
-        """Hot until χ² and energy are stationary, then as long again: schedules cool in the second half."""
+    def _next(self) -> int:
+        """The step of the next decision."""
         if self.warmup is None:
-            most = max(1, int(LONGEST_WARMUP * self.budget / 2))
-            looks = range(min(SHORTEST_WARMUP, most), most, WARMUP_LOOKS)
-            for step in [*looks, most]:
-                yield from self._to(step, length)
-                if settled(self._trace("energy"), self._chi2()):
-                    break
-            self.warmup = 2 * step
-        for run in self.runs:
-            run.warm_up_to(self.warmup)
-        yield from self._to(self.warmup, length)
+            return self._warmup_looks[self.looked]
+        if self.look is None:
+            return self.warmup
+        start = self.runs[0].plan.warmup
+        return min(start + self.look, *self._full().values(), self.budget)
 
-    def _sample(self, length: int | None) -> Iterator[tuple[Run, Progress]]:
-        look = FIRST_LOOK
-        while self.done < self.budget:
-            start = self.done - self.kept
-            full = {store: self.runs[0].full_at(store) for store in STORES}
-            yield from self._to(min(start + look, *full.values(), self.budget), length)
-            for store, step in full.items():
-                if step == self.done:
-                    for run in self.runs:
-                        run.thin_out(store)
-            if self.kept >= look or self.done == self.budget:
-                look = math.ceil(LOOKS_GROW * look)
-                if self._still_falls():
-                    for run in self.runs:
-                        run.keep_from_here()
-                    look = FIRST_LOOK
-                elif self._is_reached():
-                    return
+    def _decide(self, step: int) -> None:
+        """What to do where all chains have come to `step`."""
+        if self.warmup is None:
+            self._look_at_warm_up(step)
+        elif self.look is None:
+            self.look, self.ended = FIRST_LOOK, self.done >= self.budget
+        else:
+            self._look_at_kept(self.look)
+
+    @property
+    def _warmup_looks(self) -> list[int]:
+        most = max(1, int(LONGEST_WARMUP * self.budget / 2))
+        return [*range(min(SHORTEST_WARMUP, most), most, WARMUP_LOOKS), most]
+
+    def _look_at_warm_up(self, step: int) -> None:
+        """Hot until χ² and energy are stationary, then as long again: schedules cool in the second half."""
+        self.looked += 1
+        last = self.looked == len(self._warmup_looks)
+        if last or settled(self._trace("energy"), self._chi2()):
+            self.warmup = 2 * step
+            self._warm_up_to(self.warmup)
+
+    def _warm_up_to(self, step: int) -> None:
+        for run in self.runs:
+            run.warm_up_to(step)
+
+    def _look_at_kept(self, look: int) -> None:
+        for store, step in self._full().items():
+            if step == self.done:
+                for run in self.runs:
+                    run.thin_out(store)
+        if self.kept >= look or self.done == self.budget:
+            self.look = math.ceil(LOOKS_GROW * look)
+            if self._still_falls():
+                for run in self.runs:
+                    run.keep_from_here()
+                self.look = FIRST_LOOK
+            else:
+                self.judgement = judge(self.runs)
+                self.reached = self._good_enough()
+        self.ended = self.reached or self.done >= self.budget
+
+    def _full(self) -> dict[str, int]:
+        """The step at which each store is full."""
+        return {store: self.runs[0].full_at(store) for store in STORES}
 
     def _still_falls(self) -> bool:
         """Whether χ² of the kept steps surely falls: then they belong to the warm-up."""
         kept = self._chi2()[:, -self.kept :]
         return self.done < self.budget and falls(chi2_blocks(kept), LEAST_CHI2_FALL)
 
-    def _is_reached(self) -> bool:
-        self.judgement = judge(self.runs)
+    def _good_enough(self) -> bool:
         found, target = self.judgement, self.target
-        self.reached = found.mcse <= target.mcse and found.rhat <= target.rhat
-        return self.reached
+        return found is not None and found.mcse <= target.mcse and found.rhat <= target.rhat
 
     def _trace(self, name: str) -> Rows:
         """A column of the trace, of all chains (k, t)."""

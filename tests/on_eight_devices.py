@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 
@@ -178,6 +179,26 @@ def ways_out():
     return {"complete": complete, "summaries": summaries}, arrays
 
 
+def cut_short_and_resumed():
+    """Runs cut in their first and in their second round, resumed on as many devices and on others."""
+    endless = {"steps": None, "warmup": None, "max_steps": 600, "target_mcse": 0.5}
+    rounds = {"first": (1, 20), "second": (2, 20)}
+    arrays, complete = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, at in rounds.items():
+            for devices in (2, 1):
+                path = f"{folder}/{name} {devices}"
+                begun = stopped(3, 2, at, raise_interrupt, checkpoint=path)
+                resumed = restore(3, devices, checkpoint=path)
+                complete.append([begun.complete, resumed.complete])
+                arrays |= arrays_of(f"resumed {name} on {devices}", resumed)
+        path = f"{folder}/endless"
+        stopped(3, 4, (1, 250), raise_interrupt, checkpoint=path, **endless)
+        arrays |= arrays_of("resumed endless", restore(3, 4, checkpoint=path, **endless))
+        arrays |= arrays_of("endless", restore(3, 4, **endless))
+    return complete, arrays
+
+
 @dataclass(frozen=True)
 class Fragile(Pixels):
     """Pixels that start at 0, or at 10¹⁰ where a number drawn from the key exceeds `limit`."""
@@ -197,7 +218,7 @@ def which_chain_diverges(seed):
     try:
         restore(
             4, 2, generator, seed=seed, sampler=Sgld(Constant(11.0)), noise_std=1.0, steps=14,
-            warmup=4, weight_precision=1.0, settings=bdip.Settings(block=4),
+            warmup=4, weight_precision=1.0, settings=bdip.Settings(block=4, step_halvings=0),
         )  # fmt: skip
     except bdip.DivergedError as error:
         return int(np.argmax(numbers)), str(error)
@@ -225,6 +246,7 @@ def devices_used(devices):
 def main(output):
     seen, shown = what_the_callback_sees()
     stops, stopped_early = ways_out()
+    resumed, resumed_arrays = cut_short_and_resumed()
     with jax.default_device(jax.devices()[5]):
         default = devices_used(None)
     facts = {
@@ -233,6 +255,7 @@ def main(output):
         "compilations": how_often_it_compiles(),
         "seen": seen,
         "stops": stops,
+        "resumed": resumed,
         "diverged": [which_chain_diverges(seed) for seed in range(4)],
         "bar": what_the_bar_shows(),
         "used": {
@@ -243,7 +266,7 @@ def main(output):
             "default set": default,
         },
     }
-    arrays = every_number_of_chains_and_devices() | shown | stopped_early
+    arrays = every_number_of_chains_and_devices() | shown | stopped_early | resumed_arrays
     np.savez(output, facts=json.dumps(facts), **arrays)
 
 

@@ -362,7 +362,7 @@ def test_a_run_that_ends_with_its_time_is_complete():
 
 def test_a_run_that_diverges_says_what_to_do():
     with pytest.raises(bdip.DivergedError, match="use a smaller step_size"):
-        run(step_size=1e9)
+        run(step_size=1e9, settings=bdip.Settings(step_halvings=0))
 
 
 # ---------------------------------------------------------------------- callback, draws, settings
@@ -601,7 +601,7 @@ def test_a_setting_out_of_range_is_refused_with_what_was_expected(options, messa
         {"mask": np.ones((4, 4))},
         {"missing": np.ones((8, 8))},
         {"noise_std": 0},
-        {"image": NOISY[0]},
+        {"image": NOISY[None, None]},
     ],
     ids=["mask", "missing", "noise", "image"],
 )

@@ -298,3 +298,18 @@ def test_devices_that_are_there_are_taken(devices):
     )  # fmt: skip
     assert posterior.complete
     assert posterior.settings["device"] == HERE[0].device_kind
+
+
+@pytest.mark.parametrize("devices", [2, 1])
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_a_fleet_that_was_cut_short_goes_on_on_as_many_devices_or_on_one(eight, name, devices):
+    assert eight["facts"]["resumed"] == 4 * [[False, True]]
+    for part in PARTS:
+        np.testing.assert_array_equal(
+            eight[f"resumed {name} on {devices}/{part}"], eight[f"3 on 2/{part}"]
+        )
+
+
+def test_a_fleet_that_ends_by_itself_ends_the_same_when_it_was_cut_short(eight):
+    for part in PARTS:
+        np.testing.assert_array_equal(eight[f"resumed endless/{part}"], eight[f"endless/{part}"])

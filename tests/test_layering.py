@@ -11,13 +11,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
-HELPERS = "_version types trees files errors compiling"
-ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet stopping checkpoint"
+HELPERS = "_version types trees files lock errors compiling"
+ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet stopping checkpoint recovery keeping driving"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
     "types": "",
     "files": "",
+    "lock": "",
     "errors": "",
     "compiling": "",
     "trees": "types",
@@ -42,7 +43,10 @@ MAY_IMPORT = {
     "memory": f"{HELPERS} networks.base",
     "fleet": f"{HELPERS} chain networks.base samplers.base problem settings",
     "stopping": f"{HELPERS} chain diagnostics",
-    "checkpoint": f"{HELPERS} potential problem networks.base samplers.base moments",
+    "checkpoint": HELPERS,
+    "recovery": f"{HELPERS} chain stopping",
+    "keeping": f"{HELPERS} chain stopping checkpoint recovery",
+    "driving": f"{HELPERS} chain stopping keeping recovery progress settings",
     "holdout": f"{HELPERS} likelihood operators problem settings",
     "posterior": f"{HELPERS} chain moments diagnostics likelihood problem views",
     "answer": f"{HELPERS} chain moments posterior problem",
@@ -54,6 +58,7 @@ MAY_IMPORT = {
     "interchange": f"{HELPERS} posterior",
     "live": f"{HELPERS} chain io",
     "batch": f"{HELPERS} posterior api io",
+    "record": f"{HELPERS} posterior",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
     # 8: may import everything

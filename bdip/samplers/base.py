@@ -1,11 +1,13 @@
 """What a sampler is: how the weights θ move, given the gradient of the energy U."""
 
-from typing import Any, ClassVar, Protocol
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from bdip.samplers.schedules import Constant, Schedule
+from bdip.samplers.schedules import Constant, Schedule, scaled
 from bdip.types import Params, PRNGKey, Scalar
 
 SamplerState = Any
+AnySampler = TypeVar("AnySampler", bound="Sampler")
 
 
 class Sampler(Protocol):
@@ -43,3 +45,8 @@ class Sampler(Protocol):
 def schedule(step_size: float | Schedule) -> Schedule:
     """A number as a constant schedule; a schedule as it is."""
     return step_size if callable(step_size) else Constant(step_size)
+
+
+def halved(sampler: AnySampler) -> AnySampler:
+    """The sampler with steps of half the size."""
+    return replace(sampler, step_size=scaled(sampler.step_size, 0.5))  # type: ignore[type-var]

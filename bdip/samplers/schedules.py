@@ -23,6 +23,9 @@ class Constant:
     def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar:
         return jnp.asarray(self.value, jnp.float32)
 
+    def scaled(self, factor: float) -> "Constant":
+        return Constant(factor * self.value)
+
 
 @frozen_pytree()
 class Polynomial:
@@ -34,6 +37,9 @@ class Polynomial:
 
     def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar:
         return self.a * (self.b + step) ** -self.gamma
+
+    def scaled(self, factor: float) -> "Polynomial":
+        return Polynomial(factor * self.a, self.b, self.gamma)
 
 
 @frozen_pytree()
@@ -51,3 +57,33 @@ class Cooling:
         progress = jnp.clip(2 * step / jnp.maximum(warmup, 1) - 1, 0, 1)
         progress = jnp.where(warmup > 0, progress, 1.0)
         return self.hot * (self.cold / self.hot) ** progress
+
+    def scaled(self, factor: float) -> "Cooling":
+        return Cooling(factor * self.hot, factor * self.cold)
+
+
+@frozen_pytree()
+class Scaled:
+    """ε_t = factor · that of another schedule, one that cannot be scaled by its own numbers."""
+
+    schedule: Schedule
+    factor: float
+
+    def __call__(self, step: Scalar, warmup: Scalar | int) -> Scalar:
+        return self.factor * self.schedule(step, warmup)
+
+    def scaled(self, factor: float) -> "Scaled":
+        return Scaled(self.schedule, factor * self.factor)
+
+
+def scaled(schedule: Schedule, factor: float) -> Schedule:
+    """The schedule with every step size multiplied by `factor`.
+
+    Those of this module change a number, which compiles nothing again; others are wrapped.
+
+    >>> scaled(Cooling(hot=0.5, cold=0.25), 0.5)
+    Cooling(hot=0.25, cold=0.125)
+    """
+    method = getattr(schedule, "scaled", None)
+    found: Schedule = Scaled(schedule, factor) if method is None else method(factor)
+    return found
