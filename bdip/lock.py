@@ -29,8 +29,9 @@ def locked(path: Path) -> Iterator[None]:
     name = path.with_name(f".{path.name}.lock")
     opened = _opened(name, path)
     try:
-        os.ftruncate(opened, 0)
-        os.write(opened, f"{os.getpid()}\n".encode())
+        with suppress(OSError):  # a full disk: the lock holds all the same
+            os.ftruncate(opened, 0)
+            os.write(opened, f"{os.getpid()}\n".encode())
         yield
     finally:
         with suppress(OSError):
