@@ -10,9 +10,11 @@ from bdip.operators import Downsample, Identity, Mask
 from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
+from bdip.tiled import sample_tiled
 
 __all__ = [
     "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "PoissonGaussian",
     "Posterior", "PosteriorFileError", "ProblemError", "Progress", "ResNet", "Settings", "SettingsError",
     "TooLargeError", "UNet", "__version__", "estimate", "sample",
+    "sample_tiled",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from tqdm import TqdmWarning
 
@@ -33,15 +34,36 @@ class ProgressBar:
         self._bar.n = done
         self._bar.refresh()
 
+    def expect(self, total: int) -> None:
+        """Let `total` be the steps in all from now on."""
+        self._bar.total = total
+
     def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.close()
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Whether Ctrl-C was pressed; as a handler of the signal, what notes that it was.
 
-    pressed = False
+    Within another one it tells that one, too: who runs many chains one after another then knows
+    that it was the user who ended the last.
+    """
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self.before: Any = None  # the handler that this one stands in for
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.note()
+
+    def note(self) -> None:
+        """Remember it, here and in those around."""
+        self.pressed = True
+        if isinstance(self.before, Interrupt):
+            self.before.note()
 
 
 @contextmanager
@@ -54,15 +76,9 @@ def deferred_interrupt() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if noted.pressed:
-            raise KeyboardInterrupt
-        noted.pressed = True
-
-    signal.signal(signal.SIGINT, note)
+    noted.before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, noted)
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, noted.before)
