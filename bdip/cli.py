@@ -1,4 +1,4 @@
-"""The command line: `bdip restore | compare | demo | info`."""
+"""The command line: `bdip restore | batch | compare | demo | info`."""
 
 import argparse
 import platform
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 import bdip
 from bdip import networks, samplers
 from bdip.given_noise import SAMPLED
-from bdip.io import ImageError, check_output, load_image, load_mask, save_image
+from bdip.io import ImageError, load_image
+from bdip.restoring import Outputs, load, solve, write
+from bdip.tiled import estimate_tiled
 
 GIB = 2**30  # bytes
 
@@ -54,41 +56,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def restore(options: argparse.Namespace) -> int:
     """Restore one image file, and write its standard deviation beside it."""
     image, mask = _read(options)
-    output = Path(options.output)
-    std_output = output.with_name(f"{output.stem}-std.tif")
-    check_output(output, image.shape, image.dtype)
-    check_output(std_output, image.shape, np.float32)
-    saved = [Path(options.save)] if options.save else []
-    _check_free(options, output, std_output, *saved)
-    for path in saved:
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent}: make it first.")
+    outputs = Outputs.of(Path(options.output), Path(options.save) if options.save else None)
+    outputs.check(image)
+    _check_free(options, *outputs.paths)
+    if outputs.posterior is not None and not outputs.posterior.parent.is_dir():
+        folder = outputs.posterior.parent
+        raise UsageError(f"{outputs.posterior}: there is no folder {folder}: make it first.")
     if options.estimate:
         return _estimate(image, mask, options)
 
-    posterior = bdip.sample(
-        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
-    )
-    save_image(output, posterior.mean, image.dtype)
-    written = [str(output)]
-    if np.isfinite(posterior.std).any():
-        save_image(std_output, posterior.std, np.float32)
-        written.append(f"{std_output} (standard deviation, in the image's units)")
-    if options.save:
-        posterior.save(options.save)
-        written.append(str(options.save))
+    posterior = solve(
+        image, mask, sampler=options.sampler, holdout=options.holdout,
+        **_tiling(options), **_sampling(options),
+    )  # fmt: skip
+    written = write(posterior, outputs, image)
     if not options.quiet:
         print(posterior.summary())
         print("wrote     " + "\n          ".join(written))
     return DONE if posterior.complete else INTERRUPTED
 
 
+def batch(options: argparse.Namespace) -> int:
+    """Restore many image files."""
+    from bdip import batch as many
+
+    chosen = _sampling(options)
+    summary = many.run(
+        options.images, options.output, known=options.known, missing=options.missing,
+        save=options.save, overwrite=options.overwrite, retries=options.retries,
+        ray=options.ray, cpus=options.cpus, gpus=options.gpus,
+        sampler=options.sampler, holdout=options.holdout, **_tiling(options), **chosen,
+    )  # fmt: skip
+    if not options.quiet:
+        print(summary)
+        print("wrote     " + "\n          ".join(map(str, summary.files)))
+    if summary.interrupted:
+        return INTERRUPTED
+    return FAILED if summary.count(many.FAILED) else DONE
+
+
 def _estimate(
     image: NDArray[Any], mask: NDArray[np.bool_] | None, options: argparse.Namespace
 ) -> int:
     """Print what restoring would take."""
-    found = bdip.estimate(
-        image, mask, sampler=options.sampler, holdout=options.holdout, **_sampling(options)
+    chosen = {"sampler": options.sampler, "holdout": options.holdout, **_sampling(options)}
+    tiling = _tiling(options)
+    found = (
+        estimate_tiled(image, mask, **tiling, **chosen)
+        if tiling
+        else bdip.estimate(image, mask, **chosen)
     )
     print(found)
     return DONE if found.fits else USAGE_ERROR
@@ -143,12 +159,7 @@ def info(options: argparse.Namespace) -> int:
 
 def _read(options: argparse.Namespace) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Image and mask (True where observed) of the files named."""
-    image = load_image(options.image)
-    if options.known:
-        return image, load_mask(options.known)
-    if options.missing:
-        return image, ~load_mask(options.missing)
-    return image, None
+    return load(options.image, options.known, options.missing)
 
 
 def _truth(
@@ -207,6 +218,15 @@ def _sampling(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _tiling(options: argparse.Namespace) -> dict[str, Any]:
+    """The tiles asked for, or nothing."""
+    if options.tile is not None:
+        return {"tile": options.tile, "overlap": options.overlap}
+    if options.overlap is not None:
+        raise UsageError("--overlap goes with --tile: say how large the tiles are.")
+    return {}
+
+
 def _noise_std(text: str) -> float | str:
     """A number, or the word for a σ that is sampled."""
     try:
@@ -261,17 +281,39 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--save", metavar="FILE.npz", help="also write the whole posterior, draws included"
     )
-    one.add_argument("--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]")
     one.add_argument(
         "--estimate", action="store_true",
         help="print what memory and time it would take, and write nothing",
     )  # fmt: skip
-    one.add_argument(
-        "--holdout", metavar="SHARE", type=float,
-        help="hide this share of the known pixels, such as 0.02, and check the answer on them",
-    )  # fmt: skip
+    _add_restoring(one)
     _add_sampling(one)
     one.set_defaults(run=restore)
+
+    many = commands.add_parser(
+        "batch",
+        help="denoise or inpaint many image files",
+        description="Restore each image IN (files, folders, patterns such as 'photos/*.png') into DIR, "
+        "as 'bdip restore' would, with a table (summary.csv) and a sheet of pictures. What is done is not done "
+        "again, so that the same command goes on after Ctrl-C. {stem} in the name of a mask stands for "
+        "that of its image: '{stem}-mask.png' is looked for beside it.",
+        epilog="Exit codes: 0 all done, 1 some failed, 2 wrong input, 130 interrupted.",
+    )
+    many.add_argument("images", metavar="IN", nargs="+", help="image files, folders or patterns")
+    _add_data(many)
+    many.add_argument("-o", "--output", metavar="DIR", required=True, help="folder of the outputs")
+    many.add_argument("--save", action="store_true", help="also write each posterior, NAME.npz")
+    many.add_argument(
+        "--retries", metavar="N", type=int, default=1,
+        help="attempts after the first, where something other than the input is wrong [1]",
+    )  # fmt: skip
+    many.add_argument(
+        "--ray", metavar="ADDRESS", help="run on a Ray cluster; 'local' is this machine"
+    )
+    many.add_argument("--cpus", type=float, default=1, help="CPUs of the cluster an image [1]")
+    many.add_argument("--gpus", type=float, default=0, help="GPUs of the cluster an image [0]")
+    _add_restoring(many)
+    _add_sampling(many)
+    many.set_defaults(run=batch)
 
     several = commands.add_parser(
         "compare",
@@ -302,6 +344,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IN", help="PNG, JPEG, TIFF, BMP or .npy file")
+    _add_data(parser)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
     masks = parser.add_mutually_exclusive_group()
     masks.add_argument("--known", metavar="FILE", help="mask image, white where a pixel is known")
     masks.add_argument("--missing", metavar="FILE", help="mask image, white where one is missing")
@@ -321,6 +367,23 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
         help="values the clean image can have [of the file's type; for floats, the extremes]",
+    )  # fmt: skip
+
+
+def _add_restoring(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]"
+    )
+    parser.add_argument(
+        "--tile", metavar="N", type=int,
+        help="cut a large image into tiles of N × N pixels, such as 256: the memory is that of one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overlap", metavar="N", type=int, help="pixels that neighbouring tiles share [an eighth]"
+    )
+    parser.add_argument(
+        "--holdout", metavar="SHARE", type=float,
+        help="hide this share of the known pixels, such as 0.02, and check the answer on them",
     )  # fmt: skip
 
 

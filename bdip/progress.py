@@ -17,6 +17,10 @@ with warnings.catch_warnings():  # without ipywidgets a notebook has the text ba
 
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {elapsed}<{remaining}{postfix}"
 
+IMAGES_BAR = (
+    "{desc}: {percentage:3.0f}% |{bar}| {n:.1f}/{total_fmt} images, {elapsed}<{remaining}{postfix}"
+)
+
 
 class ProgressBar:
     """Steps done over all chains, speed, χ² and time left, on standard error."""
@@ -37,6 +41,24 @@ class ProgressBar:
     def expect(self, total: int) -> None:
         """Let `total` be the steps in all from now on."""
         self._bar.total = total
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class ImagesBar:
+    """Images done of a batch, the one under way as a part of one, on standard error."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self._bar = tqdm(total=total, disable=not shown, desc="starting", bar_format=IMAGES_BAR)
+
+    def update(self, done: float, phase: str, note: str = "") -> None:
+        """Show `done` images, what is being done, and a note at the end."""
+        self._bar.set_description_str(phase, refresh=False)
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.n = round(done, 2)
+        self._bar.refresh()
 
     def close(self) -> None:
         """Leave the bar as it stands."""

@@ -24,7 +24,7 @@ from bdip.settings import Settings, require
 from bdip.tile_record import probe_of, record_of, trace_of
 
 TILE = 256  # pixels a side
-OVERLAP = 32  # pixels that neighbours have in common, at least
+OVERLAP = 1 / 8  # of a tile's side, which neighbours have in common, at least
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def sample_tiled(
     mask: ArrayLike | None = None,
     *,
     tile: int = TILE,
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
     noise_std: ArrayLike | Literal["sample"] | None = None,
@@ -66,7 +66,8 @@ def sample_tiled(
 
     Args:
         tile: pixels a side of each tile. An image that is no larger is sampled as a whole.
-        overlap: pixels that neighbouring tiles have in common, at least; at most half a tile.
+        overlap: pixels that neighbouring tiles have in common, at least; an eighth of a tile by
+            default, and at most half of one.
         missing, noise_std, noise, data_range, channel_axis, holdout, settings, seed, progress: as for
             `bdip.sample`, and of the whole image. With "sample", σ is drawn in each tile.
         operator: none but the identity: tiles of data and of the image must be the same.
@@ -109,7 +110,7 @@ def estimate_tiled(
     mask: ArrayLike | None = None,
     *,
     tile: int = TILE,
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     **options: Any,
 ) -> Estimate:
     """What `sample_tiled` would take: the memory of one tile, the time of all (see `bdip.estimate`)."""
@@ -192,6 +193,7 @@ class _Whole:
 def _grid(image: ArrayLike, channel_axis: int | None, tile: int, overlap: int) -> tiles.Grid | None:
     """The tiles of an image; None where one is enough, or where `sample` will refuse the image."""
     require(isinstance(tile, int) and tile >= 1, "tile", tile, "a whole number of pixels")
+    overlap = int(OVERLAP * tile) if overlap is None else overlap
     expected = f"a whole number from 0 to {tile // 2}, half a tile"
     require(isinstance(overlap, int) and 0 <= overlap <= tile // 2, "overlap", overlap, expected)
     shape = list(np.shape(image))

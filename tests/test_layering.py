@@ -45,11 +45,19 @@ MAY_IMPORT = {
     "posterior": f"{HELPERS} chain moments diagnostics likelihood problem",
     "answer": f"{HELPERS} chain moments posterior problem",
     "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
+    "tiles": HELPERS,
+    "tile_record": f"{HELPERS} tiles posterior",
+    "tiled": f"{HELPERS} {ENGINE} tiles tile_record holdout memory posterior progress api",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",
     "report": f"{HELPERS} posterior api diagnostics io plot",
-    "batch": f"{HELPERS} posterior api io",
+    "restoring": f"{HELPERS} posterior api tiled io",
+    "jobs": f"{HELPERS} {ENGINE} answer api progress io restoring",
+    "plan": f"{HELPERS} io restoring jobs",
+    "overview": f"{HELPERS} io plot jobs",
+    "ray_jobs": f"{HELPERS} settings jobs",
+    "batch": f"{HELPERS} chain settings progress jobs plan overview ray_jobs",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
     # 8: may import everything
@@ -74,6 +82,8 @@ HOMES = {
     "tqdm": "progress",
     "skimage": "demo",
     "pywt": "noise",
+    "filelock": "jobs",
+    "ray": "ray_jobs",
 }
 
 
