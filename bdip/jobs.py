@@ -141,9 +141,9 @@ def _attempts(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
 def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
     _refuse_what_is_not_ours(job)
     start = time.monotonic()
-    key = job.key()
     image, mask = load(job.image, job.known, job.missing)
     job.outputs.check(image)
+    key = job.key()
     with deferred_interrupt() as interrupt:
         options = job.options | {"progress": False, "callback": callback} | _resuming(job)
         posterior = solve(image, mask, **options)

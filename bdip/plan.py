@@ -133,7 +133,7 @@ def _named(sources: dict[Path, str]) -> dict[Path, str]:
             continue
         if sources[path]:
             raise ImageError(f"the name {name!r} is given twice: give each image one of its own.")
-        letters = re.sub(r"[^\w-]", "_", name).strip("_") or "image"
+        letters = re.sub(r"[^\w-]", "_", name).strip("_-") or "image"
         mark = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
         names[path] = f"{letters}-{mark[:HASH_DIGITS]}"
     return names
