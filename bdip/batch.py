@@ -4,6 +4,7 @@ Every image is a job with a record on disk (`bdip.jobs`): what is done is not do
 interrupted is, and two batches on one folder share the work.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -137,20 +138,18 @@ def _here(
     jobs: list[Job], bar: ImagesBar, interrupt: Interrupt, rows: dict[str, Row]
 ) -> Iterator[Row]:
     """One job after another in this process; those that another batch is at come last."""
-    waiting = list(jobs)
-    patience = 0.0
+    waiting = deque(jobs)
+    held: set[str] = set()
     while waiting and not interrupt.pressed:
-        left = []
-        for job in waiting:
-            if interrupt.pressed:
-                return
-            row = perform(job, _watch(job, bar, interrupt, rows), patience)
-            if row["status"] == ELSEWHERE:
-                bar.update(len(rows), f"{job.name}: another batch is at it")
-                left.append(job)
-            else:
-                yield row
-        waiting, patience = left, PATIENCE
+        job = waiting.popleft()
+        patience = PATIENCE if job.name in held else 0
+        row = perform(job, _watch(job, bar, interrupt, rows), patience)
+        if row["status"] == ELSEWHERE:
+            bar.update(len(rows), f"{job.name}: another batch is at it")
+            held.add(job.name)
+            waiting.append(job)
+        else:
+            yield row
 
 
 def _watch(job: Job, bar: ImagesBar, interrupt: Interrupt, rows: dict[str, Row]) -> Callback:

@@ -60,11 +60,14 @@ def plan(
         sources = {path: name for path, name in sources.items() if path.resolve() not in used}
     if not sources:
         raise ImageError("there is no image to restore: name a folder, files, or a pattern.")
-    role = "known" if known else "missing"
     return [
-        Job(name, path, folder, suffix_for(path), **{role: masks[path]}, **common)
+        Job(
+            name, path, folder, suffix_for(path),
+            known=masks[path] if known else None, missing=masks[path] if missing else None,
+            **common,
+        )
         for path, name in _named(sources).items()
-    ]
+    ]  # fmt: skip
 
 
 def find(images: Iterable[str | Path], folder: Path) -> list[Path]:

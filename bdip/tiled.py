@@ -24,7 +24,7 @@ from bdip.settings import Settings, require
 from bdip.tile_record import probe_of, record_of, trace_of
 
 TILE = 256  # pixels a side
-OVERLAP = 1 / 8  # of a tile's side, which neighbours have in common, at least
+OVERLAP_SHARE = 1 / 8  # of a tile's side, which neighbours have in common, at least
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,17 @@ def sample_tiled(
         ((24, 40), [1, 2])
     """
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
-    described = {
+    described: dict[str, Any] = {
         "missing": missing, "operator": operator, "noise_std": noise_std, "noise": noise,
         "data_range": data_range, "channel_axis": channel_axis,
     }  # fmt: skip
-    watching = {"progress": progress, "callback": callback, "time_limit": time_limit}
+    watching: dict[str, Any] = {
+        "progress": progress,
+        "callback": callback,
+        "time_limit": time_limit,
+    }
     grid = _grid(image, channel_axis, tile, overlap)
-    own = {"settings": settings, "holdout": holdout, "seed": seed}
+    own: dict[str, Any] = {"settings": settings, "holdout": holdout, "seed": seed}
     if grid is None:
         return api.sample(image, mask, **described, **own, **watching, **options)
     whole = _Whole.of(image, mask, described, holdout, seed, grid)
@@ -193,7 +197,7 @@ class _Whole:
 def _grid(image: ArrayLike, channel_axis: int | None, tile: int, overlap: int) -> tiles.Grid | None:
     """The tiles of an image; None where one is enough, or where `sample` will refuse the image."""
     require(isinstance(tile, int) and tile >= 1, "tile", tile, "a whole number of pixels")
-    overlap = int(OVERLAP * tile) if overlap is None else overlap
+    overlap = int(OVERLAP_SHARE * tile) if overlap is None else overlap
     expected = f"a whole number from 0 to {tile // 2}, half a tile"
     require(isinstance(overlap, int) and 0 <= overlap <= tile // 2, "overlap", overlap, expected)
     shape = list(np.shape(image))
