@@ -194,7 +194,9 @@ class _Whole:
         return replace(settings, draws_memory=int(share * settings.draws_memory))
 
 
-def _grid(image: ArrayLike, channel_axis: int | None, tile: int, overlap: int) -> tiles.Grid | None:
+def _grid(
+    image: ArrayLike, channel_axis: int | None, tile: int, overlap: int | None
+) -> tiles.Grid | None:
     """The tiles of an image; None where one is enough, or where `sample` will refuse the image."""
     require(isinstance(tile, int) and tile >= 1, "tile", tile, "a whole number of pixels")
     overlap = int(OVERLAP_SHARE * tile) if overlap is None else overlap

@@ -184,7 +184,7 @@ def main() -> None:
     """All runs, one after another, and the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     numbers: dict[str, int] = {
-        "channels": 32, "steps": 150, "draws": 6, "tile": 288, "overlap": 48, "seed": 0,
+        "channels": 32, "steps": 100, "draws": 6, "tile": 288, "overlap": 48, "seed": 0,
     }  # fmt: skip
     for name, value in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=value, help=f"[{value}]")
