@@ -10,7 +10,7 @@ from bdip.operators import Downsample, Identity, Mask
 from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
 from bdip.settings import Settings, SettingsError
-from bdip.tiled import sample_tiled
+from bdip.tiling import sample_tiled
 
 __all__ = [
     "DeepDecoder", "DivergedError", "Downsample", "Estimate", "Hourglass", "Identity", "Mask", "PoissonGaussian",

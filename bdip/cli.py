@@ -15,7 +15,7 @@ from bdip import networks, samplers
 from bdip.given_noise import SAMPLED
 from bdip.io import ImageError, load_image
 from bdip.restoring import Outputs, load, solve, write
-from bdip.tiled import estimate_tiled
+from bdip.tiling import estimate_tiled
 
 GIB = 2**30  # bytes
 

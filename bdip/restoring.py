@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip import api, tiled
+from bdip import api
 from bdip.io import check_output, load_image, load_mask, save_image
 from bdip.posterior import Posterior
+from bdip.tiling import sample_tiled
 
 
 class Outputs(NamedTuple):
@@ -54,7 +55,7 @@ def solve(
     """The posterior by `bdip.sample`, or with a `tile` by `bdip.sample_tiled`, and its arguments."""
     if tile is None:
         return api.sample(image, mask, **options)
-    return tiled.sample_tiled(image, mask, tile=tile, overlap=overlap, **options)
+    return sample_tiled(image, mask, tile=tile, overlap=overlap, **options)
 
 
 def write(posterior: Posterior, outputs: Outputs, image: NDArray[Any]) -> list[str]:

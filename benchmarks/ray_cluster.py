@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from bdip import Hourglass, batch
-from bdip.jobs import RECORDS
+from bdip.batch.jobs import RECORDS
 from bdip.posterior import Posterior
 from benchmarks import record
 

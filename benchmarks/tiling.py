@@ -28,7 +28,7 @@ import bdip
 from bdip.diagnostics import psnr
 from bdip.plot import Picture
 from bdip.settings import WARMUP_SHARE
-from bdip.tiles import Grid
+from bdip.tiling.blend import Grid
 from benchmarks import images, record
 
 SIZE = 768  # pixels a side

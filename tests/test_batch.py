@@ -16,9 +16,10 @@ import pytest
 from filelock import FileLock
 
 import bdip
-from bdip import batch, jobs, restoring
+from bdip import batch, restoring
+from bdip.batch import jobs
+from bdip.batch.plan import plan
 from bdip.cli import main
-from bdip.plan import plan
 from tests.fakes import Pixels
 
 QUICK = {"generator": Pixels(), "steps": 8, "noise_std": 20.0, "progress": False}

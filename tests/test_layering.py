@@ -45,19 +45,13 @@ MAY_IMPORT = {
     "posterior": f"{HELPERS} chain moments diagnostics likelihood problem",
     "answer": f"{HELPERS} chain moments posterior problem",
     "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
-    "tiles": HELPERS,
-    "tile_record": f"{HELPERS} tiles posterior",
-    "tiled": f"{HELPERS} {ENGINE} tiles tile_record holdout memory posterior progress api",
+    "tiling": f"{HELPERS} {ENGINE} holdout memory posterior progress api",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",
     "report": f"{HELPERS} posterior api diagnostics io plot",
-    "restoring": f"{HELPERS} posterior api tiled io",
-    "jobs": f"{HELPERS} {ENGINE} answer api progress io restoring",
-    "plan": f"{HELPERS} io restoring jobs",
-    "overview": f"{HELPERS} io plot jobs",
-    "ray_jobs": f"{HELPERS} settings jobs",
-    "batch": f"{HELPERS} chain settings progress jobs plan overview ray_jobs",
+    "restoring": f"{HELPERS} posterior api tiling io",
+    "batch": f"{HELPERS} {ENGINE} answer api progress io plot restoring",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
     # 8: may import everything
@@ -82,8 +76,8 @@ HOMES = {
     "tqdm": "progress",
     "skimage": "demo",
     "pywt": "noise",
-    "filelock": "jobs",
-    "ray": "ray_jobs",
+    "filelock": "batch",
+    "ray": "batch",
 }
 
 

@@ -4,15 +4,15 @@ import math
 import signal
 from itertools import pairwise
 
-import jax
 import numpy as np
 import pytest
 
 import bdip
-from bdip import tiles
-from bdip.tile_record import trace_of
-from bdip.tiled import TileProgress, estimate_tiled, tile_seed
-from tests.fakes import CountingPixels, Perceptron, Pixels
+from bdip.tiling import TileProgress, estimate_tiled
+from bdip.tiling import blend as tiles
+from bdip.tiling.record import trace_of
+from bdip.tiling.sample import tile_seed
+from tests.fakes import CountingPixels, Pixels
 
 CASES = [(768, 256, 32), (100, 32, 8), (97, 32, 16), (33, 32, 16), (20, 32, 8), (64, 32, 0), (41, 8, 4)]  # fmt: skip
 
@@ -133,7 +133,7 @@ def test_mean_and_std_have_the_law_of_each_pixel_in_the_overlaps_too():
 
 def test_sigma_and_range_are_those_of_the_whole_image():
     levels = np.where(np.arange(44) < 22, 0.1, 0.9) + 0.1 * NOISY
-    options = {"generator": Pixels(), "steps": 6, "progress": False}
+    options = FEW | {"noise_std": None, "data_range": None}
     whole = bdip.sample(levels, **options)
     tiled = bdip.sample_tiled(levels, tile=24, overlap=4, **options)
     for name in ("noise_std", "data_range", "observed_values", "noise", "channel_axis", "steps"):
@@ -174,14 +174,11 @@ def test_pixels_held_out_are_hidden_from_every_tile_that_has_them():
 
 
 def test_all_tiles_share_one_program():
-    def traces(width):
-        jax.clear_caches()
-        CountingPixels.traces.clear()
-        options = FEW | {"generator": CountingPixels()}
-        bdip.sample_tiled(NOISY[:, :width], tile=20, overlap=8, **options)
-        return len(CountingPixels.traces)
-
-    assert traces(32) == traces(44)
+    options = FEW | {"generator": CountingPixels()}
+    bdip.sample_tiled(NOISY[:, :32], tile=20, overlap=8, **options)
+    traced = len(CountingPixels.traces)
+    bdip.sample_tiled(NOISY, tile=20, overlap=8, **options)
+    assert len(CountingPixels.traces) == traced > 0
 
 
 def test_ctrl_c_ends_it_and_what_was_not_begun_is_nan():
@@ -221,9 +218,9 @@ def test_tiles_that_end_by_themselves_are_joined_where_their_warm_ups_end():
 
 
 def test_chains_end_by_themselves_tile_by_tile(tmp_path):
-    options = {**LAW, "generator": Perceptron(), "max_steps": 600, "target_mcse": 10.0}
+    options = {**EXACT, "max_steps": 600, "target_mcse": 10.0}
     tiled = bdip.sample_tiled(NOISY, tile=24, overlap=4, **options)
-    assert tiled.settings["stopped"]["reached"] in (True, False)
+    assert tiled.settings["stopped"]["reached"]  # in the first look: ten is no precision at all
     assert tiled.trace["chi2"].shape[1] == tiled.settings["steps"]
     tiled.save(tmp_path / "tiled.npz")
     assert bdip.Posterior.load(tmp_path / "tiled.npz").summary() == tiled.summary()

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bdip.batch.jobs import Job
 from bdip.io import JPEG, WRITABLE, ImageError
-from bdip.jobs import Job
 from bdip.restoring import Outputs
 
 # Of a folder, the files that are taken for images. Those named one by one may have any name.

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip import tiles
 from bdip.posterior import Posterior
+from bdip.tiling.blend import Axes, Grid, Place, thinned
 
 Rows = NDArray[np.float32]
 
 
-def record_of(
-    found: list[Posterior], grid: tiles.Grid, seed: int, chi2: float | None
-) -> dict[str, Any]:
+def record_of(found: list[Posterior], grid: Grid, seed: int, chi2: float | None) -> dict[str, Any]:
     """The settings of the whole: those of the tiles, which agree but for lengths, and each tile's own.
 
     `steps` and `warmup` are those of the joined trace; `chi2` that of the blended draws.
@@ -60,14 +58,24 @@ def trace_of(found: list[Posterior]) -> dict[str, Rows]:
     return {name: column.astype(np.float32) for name, column in joined.items()}
 
 
-def probe_of(answer: Posterior, places: list[tiles.Place]) -> Rows | None:
+def probe_of(answer: Posterior, places: list[Place]) -> Rows | None:
     """Of a tile's probe so many pixels that all tiles together have some thousand."""
     if answer.probe is None:
         return None
     stride = max(1, math.isqrt(len(places)))
     every = slice(None, None, stride)
-    cut = tiles.Axes(answer.settings["channel_axis"]).cut((every, every))
+    cut = Axes(answer.settings["channel_axis"]).cut((every, every))
     return answer.probe[cut].copy()
+
+
+def joined_probe(found: list[Posterior], channel_axis: int | None) -> NDArray[np.float32] | None:
+    """The tiles' probes beside each other (k, m, rows of all tiles, w[, C])."""
+    probes = [each.probe for each in found if each.probe is not None]
+    if len(probes) < len(found):
+        return None
+    rows = 2 if channel_axis is None or channel_axis % 3 else 3  # of (k, m, [C] h w [C])
+    least = min(probe.shape[1] for probe in probes)
+    return np.concatenate([thinned(probe, least) for probe in probes], axis=rows)
 
 
 def _warmup(answer: Posterior) -> int:
@@ -100,7 +108,7 @@ def _stopped(each: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     return {"mcse": mcse, "rhat": rhat, "reached": all(one["reached"] for one in told)}
 
 
-def _tile(answer: Posterior, place: tiles.Place) -> dict[str, Any]:
+def _tile(answer: Posterior, place: Place) -> dict[str, Any]:
     """What is told of one tile."""
     rows, columns = place
     names = ("seed", "steps", "warmup", "stopped", "observed", "observed_values")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bdip.jobs import ELSEWHERE, FAILED, Job, Row, perform
+from bdip.batch.jobs import ELSEWHERE, FAILED, Job, Row, perform
 from bdip.settings import SettingsError
 
 LOCAL = "local"  # the address of a cluster of this machine alone, for as long as the batch takes

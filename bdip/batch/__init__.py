@@ -1,6 +1,6 @@
 """Many images, one after another in this process or side by side on a Ray cluster.
 
-Every image is a job with a record on disk (`bdip.jobs`): what is done is not done again, what failed or was
+Every image is a job with a record on disk (`bdip.batch.jobs`): what is done is not done again, what failed or was
 interrupted is, and two batches on one folder share the work.
 """
 
@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bdip.batch.jobs import DONE, ELSEWHERE, FAILED, INTERRUPTED, Job, Row, perform
+from bdip.batch.overview import write_sheets, write_summary
+from bdip.batch.plan import Images, plan
 from bdip.chain import Progress
-from bdip.jobs import DONE, ELSEWHERE, FAILED, INTERRUPTED, Job, Row, perform
-from bdip.overview import write_sheets, write_summary
-from bdip.plan import Images, plan
 from bdip.progress import ImagesBar, Interrupt, deferred_interrupt
 from bdip.settings import require
 
@@ -70,7 +70,7 @@ def run(
 
     Args:
         images: folders, files and patterns such as "photos/*.png"; or a mapping of names for the outputs to
-            files (see `bdip.plan`).
+            files (see `bdip.batch.plan`).
         folder: where the outputs go; it is made.
         known, missing: patterns of mask files, such as "{stem}-mask.png" beside each image.
         save: also write each posterior, as `NAME.npz`.
@@ -94,7 +94,7 @@ def run(
         >>> from bdip import batch
         >>> folder = tempfile.mkdtemp()
         >>> np.save(f"{folder}/one.npy", np.random.default_rng(0).random((16, 16)))
-        >>> tiny = bdip.Hourglass(scales=2, channels_down=4, channels_up=4)
+        >>> tiny = bdip.Hourglass(scales=1, channels_down=4, channels_up=4)
         >>> summary = batch.run([folder], f"{folder}/out", generator=tiny, steps=8, progress=False)
         >>> print(summary)
         1 of 1 images done
@@ -129,7 +129,7 @@ def _rows(
     if address is None:
         yield from _here(jobs, bar, interrupt, rows)
         return
-    from bdip.ray_jobs import rows_of
+    from bdip.batch.ray_jobs import rows_of
 
     yield from rows_of(jobs, address, cpus, gpus, lambda: interrupt.pressed)
 

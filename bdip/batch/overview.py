@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bdip.batch.jobs import DONE, Job, Row
 from bdip.files import write_whole
 from bdip.io import load_image
-from bdip.jobs import DONE, Job, Row
 from bdip.plot import plot_rows, std_picture
 
 COLUMNS = (
