@@ -121,7 +121,8 @@ def recorded(job: Job) -> Row | None:
 
 
 def _recorded(job: Job, row: Row) -> Row:
-    """The row, once it is on disk."""
+    """The row, once it is on disk; `made` in it says whether the outputs, if any, are a batch's."""
+    row = row | {"made": row["status"] == DONE or row.get("made", False) or _is_ours(job)}
     write_whole(job.record(), json.dumps(row, indent=1).encode())
     return row
 
@@ -149,6 +150,7 @@ def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
         posterior = solve(image, mask, **options)
     if interrupt.pressed and not posterior.complete:
         return _row(job, INTERRUPTED)
+    _recorded(job, _row(job, INTERRUPTED, made=True))  # were it killed now, what is there is ours
     written = write(posterior, job.outputs, image)
     sigma, found = posterior.noise_std[0], posterior.diagnostics
     return _row(
@@ -160,12 +162,16 @@ def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
 
 
 def _refuse_what_is_not_ours(job: Job) -> None:
-    """Raise ImageError where an output exists that no record knows of."""
+    """Raise ImageError where an output exists that no batch has made."""
     there = [path for path in job.outputs.paths if path.exists()]
-    if there and recorded(job) is None and not job.overwrite:
+    if there and not (_is_ours(job) or job.overwrite):
         raise ImageError(
             f"{there[0]} exists, and no batch made it: choose another folder, or add --overwrite."
         )
+
+
+def _is_ours(job: Job) -> bool:
+    return bool((recorded(job) or {}).get("made"))
 
 
 def _resuming(job: Job) -> dict[str, Any]:

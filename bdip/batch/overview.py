@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from bdip.batch.jobs import DONE, Job, Row
 from bdip.files import write_whole
-from bdip.io import load_image
+from bdip.io import ImageError, load_image
 from bdip.plot import plot_rows, std_picture
 
 COLUMNS = (
@@ -45,7 +46,12 @@ def write_sheets(folder: Path, done: Sequence[tuple[Job, Row]]) -> list[Path]:
     shown = [(job, row) for job, row in done if row["status"] == DONE]
     paths = []
     for first in range(0, len(shown), ROWS_A_SHEET):
-        pictures = [_pictures(job, row) for job, row in shown[first : first + ROWS_A_SHEET]]
+        pictures = []
+        for job, row in shown[first : first + ROWS_A_SHEET]:
+            with suppress(ImageError):  # somebody has taken it away since
+                pictures.append(_pictures(job, row))
+        if not pictures:
+            continue
         number = first // ROWS_A_SHEET + 1
         path = folder / f"contact-sheet{'' if number == 1 else f'-{number}'}.png"
         content = BytesIO()
