@@ -155,7 +155,7 @@ def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
     sigma, found = posterior.noise_std[0], posterior.diagnostics
     return _row(
         job, DONE, key=key, std=any(str(job.outputs.std) in words for words in written),
-        noise_std=sigma, chi2=found["chi2"], verdict=" ".join(posterior.verdict),
+        noise_std=sigma, chi2=found["chi2"], verdict="; ".join(posterior.verdict),
         steps=posterior.trace["chi2"].shape[1], complete=posterior.complete,
         data_range=posterior.settings["data_range"], seconds=time.monotonic() - start,
     )  # fmt: skip
