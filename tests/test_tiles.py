@@ -167,6 +167,7 @@ def test_pixels_held_out_are_hidden_from_every_tile_that_has_them():
     )  # fmt: skip
     hidden = np.isfinite(tiled.holdout)
     assert hidden.sum() == round(0.1 * NOISY.size)
+    assert tiled.settings["holdout"] == 0.1
     assert np.array_equal(tiled.holdout[hidden], NOISY[hidden])
     # Seen pixels have a standard deviation of about 0.1, hidden ones the prior's, 0.7, of which even a chain
     # too short for it reaches more than that: its steps of √ε = 0.045 make 0.045·√600 = 1.1 of a free walk.

@@ -88,9 +88,11 @@ def _row(ray: Any, reference: Any, job: Job) -> Row:
     try:
         row: Row = ray.get(reference)
         return row
+    except ray.exceptions.RayTaskError as error:  # the last line is the error, above is where
+        message = f"its worker could not do it: {str(error).strip().splitlines()[-1]}"
     except ray.exceptions.RayError as error:
         message = f"its worker was lost more than {DEATHS} times: {' '.join(str(error).split())}"
-        return {"name": job.name, "source": str(job.image), "status": FAILED, "error": message}
+    return {"name": job.name, "source": str(job.image), "status": FAILED, "error": message}
 
 
 def _stopped(ray: Any, pending: dict[Any, Job]) -> Iterator[Row]:

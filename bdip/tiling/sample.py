@@ -16,13 +16,14 @@ from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate
 from bdip.operators import Operator
 from bdip.posterior import Posterior
-from bdip.progress import ProgressBar, deferred_interrupt
+from bdip.progress import Interrupt, ProgressBar, deferred_interrupt
 from bdip.settings import Settings, require
 from bdip.tiling.blend import Answer, Axes, Blend
 from bdip.tiling.record import joined_probe, probe_of, record_of, trace_of
 from bdip.tiling.whole import Whole, grid_of
 
 TILE = 256  # pixels a side
+GLANCE = 1e-3  # seconds that a tile has at least
 
 
 @dataclass(frozen=True)
@@ -143,14 +144,9 @@ def _sampled(
     found: list[Posterior] = []
     bar = ProgressBar(1, progress, whole.units.reported)
     with closing(bar), deferred_interrupt() as interrupt:
-        watch = _Watch(bar, callback, len(places))
+        watch = _Watch(bar, callback, len(places), interrupt)
         for number, window in enumerate(whole.grid.windows()):
-            share = None
-            if (
-                time_limit is not None
-            ):  # a tile that compiled for longer than all of it has a moment
-                left = time_limit - (monotonic() - started)
-                share = max(left / (len(places) - number), 1e-3)
+            share = _share(time_limit, monotonic() - started, len(places) - number)
             answer = _tile(whole, number, options, seed, watch, share)
             blend.add(places[number], window, Answer(answer.mean, answer.std, answer.draws))
             # What was blended is not kept: the memory is that of one tile.
@@ -181,6 +177,13 @@ def _tile(
         raise DivergedError(f"tile {number + 1} of {watch.tiles}: {error}") from error
 
 
+def _share(time_limit: float | None, passed: float, tiles_left: int) -> float | None:
+    """A tile's part of the seconds that are left; a moment where there are none, for a glance at it."""
+    if time_limit is None:
+        return None
+    return max((time_limit - passed) / tiles_left, GLANCE)
+
+
 def tile_seed(seed: int, number: int) -> int:
     """The seed of a tile: unrelated to that of any other tile of any other seed."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
@@ -190,9 +193,10 @@ class _Watch:
     """The callback of every tile: one bar over all of them, and the user's own callback."""
 
     def __init__(
-        self, bar: ProgressBar, callback: Callable[[Progress], Any] | None, count: int
-    ) -> None:
-        self.bar, self.callback, self.tiles = bar, callback, count
+        self, bar: ProgressBar, callback: Callable[[Progress], Any] | None, count: int,
+        interrupt: Interrupt,
+    ) -> None:  # fmt: skip
+        self.bar, self.callback, self.tiles, self.interrupt = bar, callback, count, interrupt
         self.tile, self.before, self.done = 0, 0, {0: 0}
 
     def begin(self, tile: int) -> None:
@@ -211,6 +215,8 @@ class _Watch:
         if self.callback is not None:
             values = {each.name: getattr(progress, each.name) for each in fields(Progress)}
             self.callback(TileProgress(**values, tile=self.tile, tiles=self.tiles))
+        if self.interrupt.pressed:  # while the tile was compiled, it may be, when nobody looked
+            raise KeyboardInterrupt
 
 
 def _assembled(whole: Whole, blended: Answer, found: list[Posterior], seed: int) -> Posterior:
@@ -218,6 +224,7 @@ def _assembled(whole: Whole, blended: Answer, found: list[Posterior], seed: int)
     places, units = whole.grid.places(), whole.units
     record = record_of(found, whole.grid, seed, whole.chi2(blended.draws))
     record |= {
+        "holdout": whole.holdout,
         "noise_std": units.noise_std,
         "noise": units.noise,
         "observed": units.observed,

@@ -25,7 +25,8 @@ class Whole:
     problem: Problem
     units: Units
     noise: dict[str, Any]  # the arguments of `sample` for it; a map of σ is still to be cut
-    measured: NDArray[np.float32] | None
+    holdout: float | None
+    measured: NDArray[np.float32] | None  # at what is held out
     grid: Grid
 
     @staticmethod
@@ -55,7 +56,7 @@ class Whole:
         if noise_std is None and described["noise"] is None:
             noise_std = units.noise_std
         noise = {"noise_std": noise_std, "noise": described["noise"]}
-        return Whole(np.asarray(image), observed, problem, units, noise, measured, grid)
+        return Whole(np.asarray(image), observed, problem, units, noise, holdout, measured, grid)
 
     def tile(self, place: Place) -> dict[str, Any]:
         """The arguments of `sample` for what lies at a place."""
@@ -96,10 +97,17 @@ def grid_of(
     image: ArrayLike, channel_axis: int | None, tile: int, overlap: int | None
 ) -> Grid | None:
     """The tiles of an image; None where one is enough, or where `sample` will refuse the image."""
-    require(isinstance(tile, int) and tile >= 1, "tile", tile, "a whole number of pixels")
+    require(
+        isinstance(tile, int | np.integer) and tile >= 1, "tile", tile, "a whole number of pixels"
+    )
     overlap = int(OVERLAP_SHARE * tile) if overlap is None else overlap
     expected = f"a whole number from 0 to {tile // 2}, half a tile"
-    require(isinstance(overlap, int) and 0 <= overlap <= tile // 2, "overlap", overlap, expected)
+    require(
+        isinstance(overlap, int | np.integer) and 0 <= overlap <= tile // 2,
+        "overlap",
+        overlap,
+        expected,
+    )
     shape = list(np.shape(image))
     if len(shape) == 3:
         del shape[-1 if channel_axis is None else channel_axis % 3]
