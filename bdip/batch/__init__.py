@@ -113,7 +113,8 @@ def run(
         for row in _rows(jobs, bar, interrupt, rows, ray, cpus, gpus):
             rows[row["name"]] = row
             failed = sum(each["status"] == FAILED for each in rows.values())
-            bar.update(len(rows), row["name"], f"{failed} failed" if failed else "")
+            ended = sum(each["status"] != INTERRUPTED for each in rows.values())
+            bar.update(ended, row["name"], f"{failed} failed" if failed else "")
     all_rows = [rows.get(job.name, _not_begun(job)) for job in jobs]
     interrupted = any(row["status"] in (INTERRUPTED, ELSEWHERE) for row in all_rows)
     done = [(job, rows[job.name]) for job in jobs if job.name in rows]
