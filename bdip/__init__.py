@@ -24,6 +24,7 @@ from bdip.posterior import Posterior, PosteriorFileError
 from bdip.problem import ProblemError
 from bdip.recovery import DivergedWarning
 from bdip.settings import Settings, SettingsError
+from bdip.tiling import sample_tiled
 
 __all__ = [
     "Blur", "Checkpoint", "CheckpointError", "CheckpointWarning", "DeepDecoder", "DivergedError",
@@ -31,5 +32,5 @@ __all__ = [
     "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic", "PoissonGaussian",
     "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Radon", "ResNet", "Settings",
     "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet", "__version__", "estimate",
-    "sample",
+    "sample", "sample_tiled",
 ]  # fmt: skip

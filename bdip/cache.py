@@ -148,12 +148,23 @@ def _private(folder: Path) -> Path:
 
 @cache
 def _machine() -> str:
-    """A name for this kind of processor: a home may be shared by machines of several kinds."""
-    words = [platform.system(), platform.machine(), platform.processor()]
+    """A name for this kind of processor, and for how many threads XLA has on it.
+
+    A home may be shared by machines of several kinds, and XLA compiles work in as many parts as there are threads.
+    """
+    words = [platform.system(), platform.machine(), platform.processor(), f"threads {_threads()}"]
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         words += [line for line in lines if line.startswith(("model name", "flags", "Features"))]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+
+
+def _threads() -> int:
+    """How many XLA takes: what NPROC says, else one for each core that the process may use."""
+    given = os.environ.get("NPROC", "")
+    if given.isdecimal():
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -1,6 +1,7 @@
 """The answer: mean, uncertainty, draws, and the record of how they were made."""
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -256,6 +257,7 @@ class Posterior(Views):
                 f"{100 * found['holdout_coverage_90']:.1f} ± {100 * found['holdout_coverage_90_error']:.1f} %; "
                 f"z {found['holdout_z_mean']:.2f} ± {found['holdout_z_std']:.2f}; CRPS {found['holdout_crps']:.4g}"
             )
+        lines += self._tiles_line()
         lines.append("verdict   " + "\n          ".join(self.verdict))
         lines += self._length_line()
         lines += [f"unstable  {event['told']}" for event in settings.get("went_back", ())]
@@ -263,6 +265,21 @@ class Posterior(Views):
             why = f" ({settings['interrupted']})" if settings.get("interrupted") else ""
             lines.append(f"INCOMPLETE: stopped after {steps} of {settings['steps']} steps{why}")
         return "\n".join(lines)
+
+    def _tiles_line(self) -> list[str]:
+        """How the tiles fared that it was put together from."""
+        tiles = self.settings.get("tiles")
+        if tiles is None:
+            return []
+        height, width = tiles["shape"]
+        chi2 = [each["chi2"] for each in tiles["each"]]
+        there = f"{len(chi2)} of " if len(chi2) < math.prod(tiles["counts"]) else ""
+        line = f"tiles     {there}{tiles['counts'][0]} × {tiles['counts'][1]} of {height} × {width} pixels"
+        if np.isfinite(chi2).any():
+            line += f", χ² from {np.nanmin(chi2):.3f} to {np.nanmax(chi2):.3f}"
+        if tiles["chi2"] is not None:
+            line += f"; of the blended draws {tiles['chi2']:.3f}"
+        return [line]
 
     def _length_line(self) -> list[str]:
         """Why a chain that ends by itself did so."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from tqdm import TqdmWarning
 
@@ -16,6 +17,10 @@ with warnings.catch_warnings():  # without ipywidgets a notebook has the text ba
 
 TERMINATED = 128 + signal.SIGTERM  # exit code, as shells have it
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {elapsed}<{remaining}{postfix}"
+
+IMAGES_BAR = (
+    "{desc}: {percentage:3.0f}% |{bar}| {n:.1f}/{total_fmt} images, {elapsed}<{remaining}{postfix}"
+)
 
 
 class ProgressBar:
@@ -34,15 +39,59 @@ class ProgressBar:
         self._bar.n = done
         self._bar.refresh()
 
+    def expect(self, total: int) -> None:
+        """Let `total` be the steps in all from now on."""
+        self._bar.total = total
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class ImagesBar:
+    """Images done of a batch, the one under way as a part of one, on standard error."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self._bar = tqdm(total=total, disable=not shown, desc="starting", bar_format=IMAGES_BAR)
+
+    def update(self, done: float, phase: str, note: str = "") -> None:
+        """Show `done` images, what is being done, and a note at the end."""
+        self._bar.set_description_str(phase, refresh=False)
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.n = round(done, 2)
+        self._bar.refresh()
+
     def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.close()
 
 
 class Interrupt:
-    """Which signal asked to stop, "SIGINT" (Ctrl-C) or "SIGTERM"; None while none did."""
+    """Which signal asked to stop, "SIGINT" (Ctrl-C) or "SIGTERM", or None; as their handler, what notes it.
 
-    name: str | None = None
+    The first is noted, and the second takes effect at once. Within another one it tells that one, too: who runs
+    many chains one after another then knows that it was the user who ended the last.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.around: Any = None  # the handler that this one stands in for
+
+    @property
+    def pressed(self) -> bool:
+        """Whether there was one."""
+        return self.name is not None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
+        self.note(signal.Signals(number).name)
+
+    def note(self, name: str) -> None:
+        """Remember it, here and in those around."""
+        self.name = name
+        if isinstance(self.around, Interrupt):
+            self.around.note(name)
 
 
 @contextmanager
@@ -56,17 +105,13 @@ def deferred_interrupt() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if noted.name is not None:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
-        noted.name = signal.Signals(number).name
-
-    before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        before[signal.SIGTERM] = signal.SIG_DFL
+    noted.around = signal.getsignal(signal.SIGINT)
+    before = {signal.SIGINT: noted.around}
+    terminate = signal.getsignal(signal.SIGTERM)
+    if terminate is signal.SIG_DFL or isinstance(terminate, Interrupt):
+        before[signal.SIGTERM] = terminate
     for number in before:
-        signal.signal(number, note)
+        signal.signal(number, noted)
     try:
         yield noted
     finally:

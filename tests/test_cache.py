@@ -350,3 +350,10 @@ def test_the_collector_rests_only_meanwhile():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_programs_for_other_numbers_of_threads_are_others(monkeypatch):
+    monkeypatch.setenv("NPROC", "1")
+    one = cache._machine.__wrapped__()
+    monkeypatch.setenv("NPROC", "3")
+    assert cache._machine.__wrapped__() != one

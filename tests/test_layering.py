@@ -51,14 +51,16 @@ MAY_IMPORT = {
     "posterior": f"{HELPERS} chain moments diagnostics likelihood problem views",
     "answer": f"{HELPERS} chain moments posterior problem",
     "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
+    "tiling": f"{HELPERS} {ENGINE} holdout memory posterior progress api",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",
     "report": f"{HELPERS} posterior api diagnostics io plot citation",
     "interchange": f"{HELPERS} posterior",
     "live": f"{HELPERS} chain io",
-    "batch": f"{HELPERS} posterior api io",
     "record": f"{HELPERS} posterior",
+    "restoring": f"{HELPERS} posterior api tiling io",
+    "batch": f"{HELPERS} {ENGINE} answer api progress io plot restoring",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",
     # 8: may import everything
@@ -94,6 +96,8 @@ HOMES = {
     "xarray": "interchange",
     "arviz_base": "interchange",
     "IPython": "live",
+    "filelock": "batch",
+    "ray": "batch",
 }
 
 

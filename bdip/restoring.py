@@ -1,0 +1,88 @@
+"""One image file restored to files: what `bdip restore` and `bdip batch` have in common."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdip import api, io
+from bdip.io import Loaded, check_output, load_mask, save_image
+from bdip.posterior import Posterior
+from bdip.tiling import sample_tiled
+
+Written = dict[str, Path]  # the files written, by what they are
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files that are to be written; those that were not asked for are None."""
+
+    image: Path
+    std: Path
+    posterior: Path | None = None
+    report: Path | None = None
+
+    @staticmethod
+    def of(image: Path, posterior: Path | None = None, report: Path | None = None) -> "Outputs":
+        """With the standard deviation beside the image, as `IMAGE-std.tif`."""
+        return Outputs(image, image.with_name(f"{image.stem}-std.tif"), posterior, report)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of them."""
+        asked = (self.image, self.std, self.posterior, self.report)
+        return [path for path in asked if path is not None]
+
+    def check(self, loaded: Loaded) -> None:
+        """Raise ImageError where what is made of the image could not be written."""
+        check_output(self.image, loaded.pixels.shape, like=loaded)
+        check_output(self.std, loaded.pixels.shape, np.float32)
+
+
+def load(
+    image: str | Path,
+    known: str | Path | None = None,
+    missing: str | Path | None = None,
+    page: int | None = None,
+) -> tuple[Loaded, NDArray[np.bool_] | None]:
+    """Image and mask (True where observed) of files: white is known in one, missing in the other."""
+    loaded = io.load(image, page)
+    if known:
+        return loaded, load_mask(known, like=loaded)
+    return loaded, ~load_mask(missing, like=loaded) if missing else None
+
+
+def solve(
+    image: NDArray[Any],
+    mask: NDArray[np.bool_] | None,
+    tile: int | None = None,
+    overlap: int | None = None,
+    **options: Any,
+) -> Posterior:
+    """The posterior by `bdip.sample`, or with a `tile` by `bdip.sample_tiled`, and its arguments."""
+    if tile is None:
+        return api.sample(image, mask, **options)
+    return sample_tiled(image, mask, tile=tile, overlap=overlap, **options)
+
+
+def write(posterior: Posterior, outputs: Outputs, loaded: Loaded, title: str) -> Written:
+    """Write the files, the restored one in the numbers of the one loaded, and say which.
+
+    Where a tiled run was interrupted before a tile was begun, there is only the input to write.
+    """
+    begun = np.isfinite(posterior.mean)
+    mean = posterior.mean if begun.all() else np.where(begun, posterior.mean, loaded.pixels)
+    save_image(outputs.image, mean, like=loaded)
+    written = {"image": outputs.image}
+    if np.isfinite(posterior.std).any():
+        save_image(outputs.std, posterior.std, np.float32)
+        written["std"] = outputs.std
+    if outputs.posterior is not None:
+        posterior.save(outputs.posterior)
+        written["posterior"] = outputs.posterior
+    if outputs.report is not None:
+        posterior.report(outputs.report, title=title)
+        written["report"] = outputs.report
+    return written
