@@ -176,7 +176,7 @@ def save_picture(
         axes.set_title(name, fontsize=10)
         axes.set_axis_off()
     path = record.RESULTS / "tiling.png"
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=45)
     return path
 
 
