@@ -1,6 +1,7 @@
 """One run at a time on one output: a lock that ends with its process, however that ends."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,9 @@ try:
     import fcntl
 except ImportError:  # Windows, where no such lock ends with its process: there is none
     fcntl = None  # type: ignore[assignment]
+
+
+TICK = 0.1  # seconds between two looks at a lock that another holds
 
 
 class LockedError(OSError):
@@ -20,14 +24,14 @@ class UnwritableError(OSError):
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, patience: float = 0) -> Iterator[None]:
     """No other process gets this lock meanwhile; it is a hidden file beside `path`, removed at the end.
 
     The system lets go of the lock of a process that has died, so that its file stands in nobody's way.
-    Raises LockedError where another run holds it, and UnwritableError where the folder cannot be written.
+    Raises LockedError where another run holds it for longer than `patience` seconds, and UnwritableError where the folder cannot be written.
     """
     name = path.with_name(f".{path.name}.lock")
-    opened = _opened(name, path)
+    opened = _waited_for(name, path, patience)
     try:
         with suppress(OSError):  # a full disk: the lock holds all the same
             os.ftruncate(opened, 0)
@@ -37,6 +41,17 @@ def locked(path: Path) -> Iterator[None]:
         with suppress(OSError):
             name.unlink(missing_ok=True)
         os.close(opened)
+
+
+def _waited_for(name: Path, path: Path, patience: float) -> int:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _opened(name, path)
+        except LockedError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(TICK)
 
 
 def _opened(name: Path, path: Path) -> int:

@@ -8,18 +8,19 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from filelock import FileLock
 
 import bdip
 from bdip import batch, restoring
 from bdip.batch import jobs
 from bdip.batch.plan import plan
 from bdip.cli import main
+from bdip.lock import locked
 from tests.fakes import Pixels
 
 QUICK = {"generator": Pixels(), "steps": 8, "noise_std": 20.0, "progress": False}
@@ -197,8 +198,10 @@ def test_two_batches_do_no_image_twice(photos, tmp_path, monkeypatch):
         return solve(image, *rest, **options)
 
     monkeypatch.setattr(jobs, "solve", counted)
-    held = FileLock(tmp_path / "out" / ".bdip" / "a.lock", thread_local=False)
-    held.acquire()
+    record = tmp_path / "out" / ".bdip" / "a.json"
+    record.parent.mkdir(parents=True)
+    held = ExitStack()
+    held.enter_context(locked(record))
     other = threading.Thread(target=lambda: batch.run([photos], "out", **QUICK))
     other.start()
     deadline = time.monotonic() + 60
@@ -207,7 +210,7 @@ def test_two_batches_do_no_image_twice(photos, tmp_path, monkeypatch):
     assert len(done) == 2  # b and c, while a is held by another
     first = jobs.Job("a", photos / "a.png", tmp_path / "out", ".png", options=_options())
     jobs._recorded(first, jobs._attempts(first, None))  # which is what the other does
-    held.release()
+    held.close()
     other.join(60)
     assert len(done) == 3
     assert all(row["status"] == "done" for row in table(tmp_path / "out").values())
@@ -220,10 +223,11 @@ def _options():
 def test_the_lock_of_a_process_that_died_is_gone(photos, tmp_path):
     (tmp_path / "out" / ".bdip").mkdir(parents=True)
     code = (
-        "import sys, time, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
-        "print('held', flush=True); time.sleep(60)"
+        "import sys, time, pathlib, bdip.lock\n"
+        "with bdip.lock.locked(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True); time.sleep(60)"
     )
-    lock = tmp_path / "out" / ".bdip" / "a.lock"
+    lock = tmp_path / "out" / ".bdip" / "a.json"
     holder = subprocess.Popen([sys.executable, "-c", code, lock], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     job = jobs.Job("a", photos / "a.png", tmp_path / "out", ".png", options=_options())
@@ -237,7 +241,7 @@ def test_a_job_that_was_killed_while_it_wrote_is_done_again(photos, monkeypatch)
     class Killed(BaseException):
         pass
 
-    def half(posterior, outputs, image):
+    def half(posterior, outputs, loaded, title):
         write(posterior, outputs, image)
         raise Killed
 

@@ -96,7 +96,6 @@ HOMES = {
     "xarray": "interchange",
     "arviz_base": "interchange",
     "IPython": "live",
-    "filelock": "batch",
     "ray": "batch",
 }
 

@@ -1,28 +1,26 @@
 """One image of a batch: a job with a record on disk, done once, whoever comes to it.
 
 A record is a small JSON file, `DIR/.bdip/NAME.json`, that appears whole. It says "done" with a key: the
-hash of the image's and mask's bytes and of all settings. Beside it lies `NAME.lock`, which is
-held while the job is done, by whichever process of whichever machine does it; it is the system's, and so goes
-with the process.
+hash of the image's and mask's bytes and of all settings. A lock beside it is held while the job is done, by
+whichever process of whichever machine does it; it is the system's, and so goes with the process. A checkpoint
+lies there as long as the job is not done.
 """
 
 import hashlib
-import inspect
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from bdip import api
 from bdip.answer import described
 from bdip.chain import DivergedError, Progress
 from bdip.errors import ProblemError
 from bdip.files import write_whole
 from bdip.io import ImageError
+from bdip.lock import LockedError, locked
 from bdip.progress import deferred_interrupt
 from bdip.restoring import Outputs, load, solve, write
 from bdip.settings import SettingsError
@@ -32,6 +30,7 @@ Row = dict[str, Any]  # of the summary
 RECORDS = ".bdip"  # folder within the output folder
 DONE, FAILED, INTERRUPTED, ELSEWHERE = "done", "failed", "interrupted", "elsewhere"
 # What another attempt would end in as well.
+KEY_DIGITS = 16  # of the key, in the names of checkpoints
 FINAL = (ImageError, ProblemError, SettingsError, DivergedError)
 # Of the options of `sample`, those that the answer does not depend on.
 NO_SETTINGS = ("progress", "callback", "devices", "memory_limit")
@@ -87,9 +86,9 @@ def perform(
     """
     job.record().parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(job.record("lock")).acquire(timeout=patience):
+        with locked(job.record(), patience):
             return _done_before(job) or _recorded(job, _attempts(job, callback))
-    except Timeout:
+    except LockedError:
         return _row(job, ELSEWHERE)
 
 
@@ -107,8 +106,7 @@ def _done_before(job: Job) -> Row | None:
 
 def _made(job: Job, row: Row) -> list[Path]:
     """The outputs that there should be: a descent has no standard deviation."""
-    image, std, saved = job.outputs
-    return [image, *([std] if row["std"] else []), *([saved] if saved else [])]
+    return [path for path in job.outputs.paths if path != job.outputs.std or row["std"]]
 
 
 def recorded(job: Job) -> Row | None:
@@ -142,19 +140,22 @@ def _attempts(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
 def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
     _refuse_what_is_not_ours(job)
     start = time.monotonic()
-    image, mask = load(job.image, job.known, job.missing)
-    job.outputs.check(image)
+    loaded, mask = load(job.image, job.known, job.missing)
+    job.outputs.check(loaded)
     key = job.key()
     with deferred_interrupt() as interrupt:
-        options = job.options | {"progress": False, "callback": callback} | _resuming(job)
-        posterior = solve(image, mask, **options)
+        options = job.options | {"progress": False, "callback": callback}
+        posterior = solve(
+            loaded.pixels, mask, checkpoint=job.record(f"{key[:KEY_DIGITS]}.checkpoint"), **options
+        )
     if interrupt.pressed and not posterior.complete:
         return _row(job, INTERRUPTED)
     _recorded(job, _row(job, INTERRUPTED, made=True))  # were it killed now, what is there is ours
-    written = write(posterior, job.outputs, image)
+    written = write(posterior, job.outputs, loaded, job.image.name)
+    _forget_checkpoints(job)
     sigma, found = posterior.noise_std[0], posterior.diagnostics
     return _row(
-        job, DONE, key=key, std=any(str(job.outputs.std) in words for words in written),
+        job, DONE, key=key, std="std" in written,
         noise_std=sigma, chi2=found["chi2"], verdict="; ".join(posterior.verdict),
         steps=posterior.trace["chi2"].shape[1], complete=posterior.complete,
         data_range=posterior.settings["data_range"], seconds=time.monotonic() - start,
@@ -174,10 +175,12 @@ def _is_ours(job: Job) -> bool:
     return bool((recorded(job) or {}).get("made"))
 
 
-def _resuming(job: Job) -> dict[str, Any]:
-    """The argument that lets `sample` save its state, and go on from it, where it knows of that."""
-    knows = "checkpoint" in inspect.signature(api.sample).parameters
-    return {"checkpoint": job.record("checkpoint")} if knows else {}
+def _forget_checkpoints(job: Job) -> None:
+    """Remove what is of no use once the job is done: of all settings, one a tile, and each with the one before it."""
+    ours = re.compile(rf"{re.escape(job.name)}\.[0-9a-f]{{{KEY_DIGITS}}}\.checkpoint.*")
+    for path in job.record().parent.iterdir():
+        if ours.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _row(job: Job, status: str, error: str = "", **figures: Any) -> Row:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bdip.batch.jobs import Job
-from bdip.io import JPEG, WRITABLE, ImageError
+from bdip.io import WRITABLE, ImageError, suffix_of
 from bdip.restoring import Outputs
 
-# Of a folder, the files that are taken for images. Those named one by one may have any name.
-SUFFIXES = (*WRITABLE, ".gif", ".webp", ".npz")
 # Written as PNG: their own kind would lose what was won.
-LOSSY = (*JPEG, ".gif", ".webp")
+LOSSY = (".jpg", ".jpeg", ".gif")
 # What a name may be everywhere; others are spelt with "_", and told apart by a hash.
 PLAIN = re.compile(r"\w[\w .,()+@=~-]*(?<![ .])")
 HASH_DIGITS = 8
@@ -89,12 +87,12 @@ def suffix_for(image: Path) -> str:
     """The kind of file that a restored image is: the same if it can be, and is exact.
 
     >>> [suffix_for(Path(name)) for name in ("a.PNG", "a.jpg", "a.npz", "a.dcm")]
-    ['.png', '.png', '.npy', '.tif']
+    ['.png', '.png', '.npz', '.dcm']
     """
-    kind = image.suffix.lower()
+    kind = suffix_of(image)
     if kind in LOSSY:
         return ".png"
-    return ".npy" if kind == ".npz" else kind if kind in WRITABLE else ".tif"
+    return kind if kind in WRITABLE else ".tif"
 
 
 def require_plain(name: str) -> str:
@@ -110,7 +108,7 @@ def _matching(pattern: str | Path) -> list[Path]:
     path = Path(pattern)
     if path.is_dir():
         inside = sorted(path.iterdir())
-        return [p for p in inside if p.suffix.lower() in SUFFIXES and p.name[0] != "."]
+        return [p for p in inside if suffix_of(p) in WRITABLE and p.name[0] != "."]
     if path.exists():
         return [path]
     matches = sorted(glob.glob(str(pattern), recursive=True))

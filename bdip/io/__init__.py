@@ -9,9 +9,9 @@ written, kept and refused is docs/files.md.
 from bdip.io.pictures import encode_png
 from bdip.io.read import READABLE, load, load_image, load_mask
 from bdip.io.record import ImageError, Loaded
-from bdip.io.write import WRITABLE, check_output, save_image
+from bdip.io.write import WRITABLE, check_output, save_image, suffix_of
 
 __all__ = [
     "READABLE", "WRITABLE", "ImageError", "Loaded", "check_output", "encode_png", "load", "load_image", "load_mask",
-    "save_image",
+    "save_image", "suffix_of",
 ]  # fmt: skip

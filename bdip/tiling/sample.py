@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from bdip import api
 from bdip.chain import DivergedError, Progress
+from bdip.checkpoint import as_checkpoint
 from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate
 from bdip.operators import Operator
@@ -166,8 +166,9 @@ def _tile(
 ) -> Posterior:
     watch.begin(number)
     if options.get("checkpoint") is not None:
-        path = Path(options["checkpoint"])
-        options = options | {"checkpoint": path.with_name(f"{path.name}-{number:04d}")}
+        checkpoint = as_checkpoint(options["checkpoint"])
+        path = checkpoint.path.with_name(f"{checkpoint.path.name}-{number:04d}")
+        options = options | {"checkpoint": replace(checkpoint, path=path)}
     try:
         return api.sample(
             **whole.tile(whole.grid.places()[number]), seed=tile_seed(seed, number),
@@ -225,6 +226,7 @@ def _assembled(whole: Whole, blended: Answer, found: list[Posterior], seed: int)
     record = record_of(found, whole.grid, seed, whole.chi2(blended.draws))
     record |= {
         "holdout": whole.holdout,
+        "interrupted": found[-1].settings["interrupted"],
         "noise_std": units.noise_std,
         "noise": units.noise,
         "observed": units.observed,
