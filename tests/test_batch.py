@@ -189,7 +189,6 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_call_goes_on(photos, tmp_path, m
 
 def test_two_batches_do_no_image_twice(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "PATIENCE", 0.05)
-    (tmp_path / "out" / ".bdip").mkdir(parents=True)
     done = []
     solve = jobs.solve
 
@@ -242,7 +241,7 @@ def test_a_job_that_was_killed_while_it_wrote_is_done_again(photos, monkeypatch)
         pass
 
     def half(posterior, outputs, loaded, title):
-        write(posterior, outputs, image)
+        write(posterior, outputs, loaded, title)
         raise Killed
 
     write = jobs.write

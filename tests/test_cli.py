@@ -148,7 +148,7 @@ def test_a_report_of_what_is_none_gets_one_line_and_writes_nothing(folder, capsy
 @pytest.mark.parametrize(
     ("words", "expected"),
     [(["--preview", "now.jpg"], "end its name in .png"), (["--preview", "known.png"], "--overwrite"),
-     (["--report", "nowhere/r.html"], "there is no folder"), (["--report", "out.png"], "twice")],
+     (["--report", "nowhere/r.html"], "there is no folder"), (["--report", "out.png"], "out.png is out.png itself")],
 )  # fmt: skip
 def test_bad_names_of_pages_and_previews_are_refused_before_any_work(
     folder, capsys, words, expected

@@ -47,9 +47,8 @@ def _plain_warnings() -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *more: Any) -> None:
         print(f"bdip: {' '.join(str(message).split())}", file=sys.stderr)
 
-    before = warnings.showwarning
-    warnings.showwarning = show  # type: ignore[assignment]
-    try:
+    with warnings.catch_warnings():  # which restores what is changed here
+        for kind in (bdip.CheckpointWarning, bdip.DivergedWarning):
+            warnings.simplefilter("always", kind)
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
-    finally:
-        warnings.showwarning = before

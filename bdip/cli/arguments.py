@@ -50,8 +50,6 @@ def check_free(options: argparse.Namespace, *outputs: Path, record: Path | None 
     checkpoint = getattr(options, "checkpoint", None)
     taken = [Path(given) for given in (*inputs(options).values(), checkpoint) if given]
     for path in outputs:
-        if outputs.count(path) > 1:
-            raise UsageError(f"{path} is to be written twice: give each output a name of its own.")
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the name of a file.")
         if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
