@@ -1,64 +1,32 @@
-"""`sample`, the front door: names become objects here, arrays become a Problem, chains an answer."""
+"""`sample`, the front door: a job from its arguments, chains under way, an answer."""
 
 import inspect
-import math
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from os import PathLike
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
 import jax
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from bdip import chain, driving, fleet, memory, networks, recovery, samplers, stopping
-from bdip._version import __version__
-from bdip.answer import assemble, described
+from bdip import chain, driving, fleet, memory, recovery, samplers
+from bdip.answer import assemble
 from bdip.cache import kept_programs, without_collection
-from bdip.chain import Plan, Progress, Run
+from bdip.chain import Progress, Run
 from bdip.checkpoint import Checkpoint, as_checkpoint
-from bdip.given_noise import SAMPLED
-from bdip.holdout import hide
-from bdip.keeping import Keeper, fingerprint
-from bdip.likelihood import Gaussian, Noise, PoissonGaussian
+from bdip.job import Job, identity_of, prepare, record_of
+from bdip.keeping import Keeper
+from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.operators import Operator
 from bdip.posterior import Posterior
-from bdip.problem import Problem, Units, pose
 from bdip.progress import ProgressBar
 from bdip.samplers import Sampler
-from bdip.settings import Resolved, Settings, SettingsError, require
+from bdip.settings import Settings, require
 
-# Arguments of `sample` that replace those of its settings.
-SHORTCUTS = (
-    "steps", "max_steps", "target_mcse", "warmup", "draws", "weight_precision", "memory_limit",
-)  # fmt: skip
 TRIED_STEPS = 4  # of which an estimate takes the speed
-# σ (unit range) below which the default step size after the warm-up is smaller in proportion: what a
-# step adds to χ² grows with what the data know. At this σ the default was chosen (docs/decisions/0006, 0013).
-STEP_FROM = 25 / 255
-
-
-class _Job(NamedTuple):
-    """What the arguments of `sample` come to, before anything large exists."""
-
-    problem: Problem
-    units: Units
-    network: Generator
-    sampler: Sampler
-    plan: Plan
-    stored: int  # draws of a chain
-    settings: Settings
-    resolved: Resolved
-    chains: int
-    places: list[jax.Device]
-    seed: int
-    holdout: float | None
-    measured: NDArray[np.float32] | None  # at the pixels held out (H, W, C), NaN elsewhere
 
 
 class _Started(NamedTuple):
@@ -166,7 +134,7 @@ def sample(
         Welling & Teh (ICML 2011); Li, Chen, Carlson & Carin (AAAI 2016).
     """
     require(time_limit is None or time_limit > 0, "time_limit", time_limit, "above 0 seconds")
-    job = _prepare(
+    job = prepare(
         image, mask, missing=missing, operator=operator, noise_std=noise_std, noise=noise,
         data_range=data_range, channel_axis=channel_axis, spatial_axes=spatial_axes,
         generator=generator, sampler=sampler,
@@ -188,7 +156,7 @@ def sample(
             with memory.exhaustion_told(started.needed, started.available):
                 cut = drive.run(job.settings.block, callback, time_limit)
         with kept_programs():
-            record = _record(job) | course.record()
+            record = record_of(job) | course.record()
             record |= {"interrupted": cut, "went_back": ways_back.went_back}
             return assemble(
                 course.runs, job.problem, job.units, record, course.finished, job.measured,
@@ -196,14 +164,14 @@ def sample(
 
 
 @contextmanager
-def _kept_by(given: str | PathLike[str] | Checkpoint | None, job: _Job) -> Iterator[Keeper | None]:
+def _kept_by(given: str | PathLike[str] | Checkpoint | None, job: Job) -> Iterator[Keeper | None]:
     """The keeper of this run's checkpoints, with the one that is to be resumed; None where none are asked for."""
     if given is None:
         yield None
         return
     checkpoint = as_checkpoint(given)
     with checkpoint.reserved():
-        keeper = Keeper(checkpoint, _identity(job))
+        keeper = Keeper(checkpoint, identity_of(job))
         keeper.read()
         yield keeper
 
@@ -227,7 +195,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
     arguments.apply_defaults()
     shown = ("progress", "callback", "time_limit", "checkpoint")
     try:
-        job = _prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
+        job = prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
         with fleet.home(job.places):
             started = _start(job)
             speed = _speed(started.runs[0])
@@ -247,42 +215,7 @@ def _speed(run: Run) -> float:
     return speed
 
 
-def _prepare(
-    image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator,
-    sampler: str | Sampler, settings: Settings | None, step_size: float | samplers.Schedule | None,
-    temperature: float | None, holdout: float | None, chains: int, seed: int,
-    devices: int | Sequence[jax.Device] | None, **options: Any,
-) -> _Job:  # fmt: skip
-    """The names as objects and the arrays as a problem; TooLargeError where that is hopeless."""
-    given = {name: options.pop(name) for name in SHORTCUTS}
-    chosen = replace(settings or Settings(), **{k: v for k, v in given.items() if v is not None})
-    require(chains >= 1, "chains", chains, "at least 1")
-    kind = _kind(sampler, samplers.REGISTRY, "sampler")
-    places = fleet.choose(devices)
-    resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
-    network: Generator = (
-        _kind(generator, networks.REGISTRY, "generator")()
-        if isinstance(generator, str)
-        else generator
-    )
-    if options["operator"] is None:
-        _refuse_beyond_all_bounds(image, options, network, chosen.memory_limit)
-    with fleet.home(places), kept_programs():
-        problem, units = pose(image, mask, weight_precision=resolved.weight_precision, **options)
-        if options["operator"] is not None:
-            _refuse_beyond_bound(problem.image_shape[:-1], network, chosen.memory_limit)
-        measured = None
-        if holdout is not None:
-            problem, measured = hide(problem, holdout, jax.random.key(seed))
-        plan, stored = _plan(resolved, problem, chains)
-        sampler = _sampler(sampler, problem, plan.warmup, step_size, temperature)
-    return _Job(
-        problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed,
-        holdout, measured,
-    )  # fmt: skip
-
-
-def _start(job: _Job) -> _Started:
+def _start(job: Job) -> _Started:
     """The chains at their start, compiled; TooLargeError before their arrays exist.
 
     Side by side on several devices they are compiled by their first step, and what they need is
@@ -314,149 +247,8 @@ def _start(job: _Job) -> _Started:
     return _Started(runs, needed, available, seconds)
 
 
-def _refuse_beyond_all_bounds(
-    image: ArrayLike, options: dict[str, Any], network: Generator, limit: float | None
-) -> None:
-    """Raise TooLargeError where even a lower bound of the memory is too much.
-
-    Before the image is copied, and before minutes of compiling.
-    """
-    grid, axis = list(np.shape(image)), options["channel_axis"]
-    axes = options["spatial_axes"] or min(len(grid), 2)
-    if len(grid) == axes + 1:
-        del grid[-1 if axis is None else axis % len(grid)]
-    if len(grid) == axes:  # whatever else it is, `pose` refuses it
-        _refuse_beyond_bound(grid, network, limit)
-
-
-def _refuse_beyond_bound(grid: Sequence[int], network: Generator, limit: float | None) -> None:
-    memory.require(memory.least(network, grid), memory.available(limit), grid)
-
-
 def _answer_bytes(kept: chain.Kept, steps: int) -> int:
     """Of a chain's part of a Posterior: draws and probe once more, with two copies on the way; the trace."""
     return (
         3 * memory.size((kept.draws, kept.probe)) + 4 * len(chain.Trace._fields) * steps
     )  # at most
-
-
-def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]:
-    if not isinstance(given, str):
-        return type(given)
-    if given not in registry:
-        raise SettingsError(f"{name} {given!r} is not known: choose from {', '.join(registry)}.")
-    return registry[given]
-
-
-def _sampler(
-    given: str | Sampler,
-    problem: Problem,
-    warmup: int,
-    step_size: float | samplers.Schedule | None,
-    temperature: float | None,
-) -> Sampler:
-    """The sampler object, with the user's numbers in it."""
-    _require_sampler_for(problem.noise, _kind(given, samplers.REGISTRY, "sampler"))
-    if isinstance(given, str):
-        given = _default(given, problem)
-    changes: dict[str, Any] = {"warmup": warmup}
-    if step_size is not None:
-        if not callable(step_size):
-            require(step_size > 0, "step_size", step_size, "a number above 0")
-            step_size = float(step_size)  # an integer would compile again
-        changes["step_size"] = samplers.schedule(step_size)
-    if temperature is not None:
-        require(temperature >= 0, "temperature", temperature, "a number of at least 0")
-        if not hasattr(given, "temperature"):
-            raise SettingsError(
-                f"temperature is given but {type(given).__name__} has none: leave it out, or use "
-                "sampler='psgld'."
-            )
-        changes["temperature"] = float(temperature)
-    return replace(given, **changes)  # type: ignore[type-var]
-
-
-def _default(name: str, problem: Problem) -> Sampler:
-    """The sampler with the package's numbers, for what the data know."""
-    information = float(problem.information)
-    sampler = samplers.REGISTRY[name].default(information)
-    step_size = sampler.step_size
-    if not isinstance(step_size, samplers.Cooling):
-        return sampler
-    noise_std = math.sqrt(float(problem.observed_count) / information)
-    colder = replace(step_size, cold=min(1.0, noise_std / STEP_FROM) * step_size.cold)
-    return replace(sampler, step_size=colder)  # type: ignore[type-var]
-
-
-def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:
-    """Raise SettingsError where the sampler cannot do with this law of the noise."""
-    expected = "a number, unless the sampler is exact, such as psgld: descent would fit all noise"
-    require(kind.exact or not noise.sampled, "noise_std", SAMPLED, expected)
-    # Its roll-back compares energies by ratio, which those with a log-determinant do not have.
-    fits = isinstance(noise, Gaussian) or kind is not samplers.GpDip
-    expected = "noise_std, for gp-dip is a recipe for the mean squared error; or use psgld"
-    require(fits, "noise", type(noise).__name__, expected)
-
-
-def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]:
-    """The chain's numbers, and how many draws each chain stores within the memory bound."""
-    affordable = settings.draws_memory // (4 * math.prod(problem.image_shape) * chains)
-    room, jitter = min(settings.draws, affordable), settings.input_jitter or None
-    if settings.target_mcse is not None:
-        endless = 2 * settings.steps  # schedules stay hot in the first half of it
-        warmup = endless if settings.warmup is None else settings.warmup
-        return Plan(warmup, stopping.FIRST_THIN, settings.output_average, jitter), room
-    warmup = settings.warmup or 0
-    kept_steps = settings.steps - warmup
-    stored = min(room, kept_steps)
-    thin, probe_thin = (-(-kept_steps // max(n, 1)) for n in (stored, chain.PROBE_DRAWS))
-    plan = Plan(
-        warmup, thin, settings.output_average, jitter, probe_thin
-    )  # draws span all the steps
-    return plan, min(stored, kept_steps // thin)
-
-
-def _record(job: _Job) -> dict[str, Any]:
-    """Everything that defines the run, in JSON types."""
-    versions = {"bdip": __version__, "jax": jax.__version__, "numpy": np.__version__}
-    return {
-        **{name: described(value) for name, value in job.resolved._asdict().items()},
-        "sampler": described(job.sampler),
-        "generator": described(job.network),
-        "seed": int(job.seed),
-        "holdout": described(job.holdout),
-        "noise_std": job.units.noise_std,
-        "noise": job.units.noise,
-        "data_range": [job.units.low, job.units.high],
-        "channel_axis": job.units.channel_axis,
-        "dtype": job.units.dtype,
-        "observed": job.units.observed,
-        "observed_values": int(job.problem.observed_count),
-        "versions": versions | {"python": platform.python_version()},
-        "device": job.places[0].device_kind,
-    }
-
-
-def _identity(job: _Job) -> dict[str, Any]:
-    """What makes two runs the same one, in JSON types: by name, so that a difference can be told."""
-    problem, units = job.problem, job.units
-    sampler = described(job.sampler)
-    del sampler["warmup"]  # is among the settings
-    return {
-        "image": fingerprint((problem.data, job.measured)),
-        "mask": fingerprint(problem.mask),
-        "noise": units.noise,
-        "noise_std": units.noise_std,
-        "numbers of the noise": fingerprint(problem.noise),
-        "operator": type(problem.operator).__name__,
-        "numbers of the operator": fingerprint(problem.operator),
-        "data_range": [units.low, units.high],
-        "channel_axis": units.channel_axis,
-        "dtype": units.dtype,
-        "generator": described(job.network),
-        "sampler": sampler,
-        **{name: described(value) for name, value in job.resolved._asdict().items()},
-        "chains": job.chains,
-        "seed": int(job.seed),
-        "holdout": described(job.holdout),
-    }

@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "holdout": f"{HELPERS} likelihood operators problem settings",
     "posterior": f"{HELPERS} chain moments diagnostics likelihood problem views",
     "answer": f"{HELPERS} chain moments posterior problem",
-    "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory",
+    "job": f"{HELPERS} {ENGINE} holdout answer cache memory",
+    "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory job",
     "tiling": f"{HELPERS} {ENGINE} holdout memory posterior progress api",
     # 7: what surrounds the answer
     "io": HELPERS,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import bdip
-from bdip import api, chain, memory
+from bdip import chain, job, memory
 from bdip.chain import Plan
 from bdip.memory import Estimate, TooLargeError
 from bdip.samplers import Constant, Psgld, Sgld
@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_refused_before_its_arrays_exist(monkeypatch):
 
 
 def test_what_cannot_fit_is_refused_before_the_image_is_copied_and_without_compiling(monkeypatch):
-    monkeypatch.setattr(api, "pose", forbidden)
+    monkeypatch.setattr(job, "pose", forbidden)
     monkeypatch.setattr(chain, "compiled", forbidden)
     huge = np.broadcast_to(np.uint8(7), (20_000, 20_000))  # one byte of memory
     for image, axis in ((huge, None), (huge[..., None], None), (huge[None], 0)):
