@@ -36,8 +36,11 @@ $(DEV): $(CORE)
 demo: $(CORE)
 	@$(BIN)/python -m bdip demo --output demo
 
+# Files side by side, one a core: what takes the time is compiling, on one core each.
+SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadfile
+
 test: $(DEV)
-	@$(BIN)/python -m pytest -q --durations=5
+	@$(BIN)/python -m pytest -q --durations=5 $(SIDE_BY_SIDE)
 
 test-slow: $(DEV)
 	@$(BIN)/python -m pytest -q --durations=5 -m slow
