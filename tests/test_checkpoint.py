@@ -61,6 +61,27 @@ def assert_same(first, second):
     assert first.complete == second.complete
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """The run that nothing happens to."""
+    return run()
+
+
+@pytest.fixture(scope="module")
+def cut_twice(tmp_path_factory):
+    """A folder with two checkpoints of a run, after two and after four blocks."""
+    folder = tmp_path_factory.mktemp("twice")
+    for _ in range(2):
+        run(checkpoint=folder / "run.ckpt", callback=stop_after(2))
+    return folder
+
+
+@pytest.fixture
+def twice(cut_twice, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(cut_twice, tmp_path / "twice")
+
+
 RUNS = {
     **{name: {"sampler": name} for name in REGISTRY},
     "several chains": {"chains": 2},
@@ -76,7 +97,18 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RUNS)
+QUICK = (
+    "mclmc",
+    "adam",
+    "sampled noise",
+    "half the pixels, some held out",
+    "the rule, several chains",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+)
 def test_a_run_in_pieces_equals_one_that_was_not_cut_bit_for_bit(name, tmp_path):
     found, pieces = in_pieces(tmp_path / "run.ckpt", **RUNS[name])
     assert pieces > 1
@@ -137,9 +169,8 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_checkpoint_of_another_run_is_refused_and_left_alone(name, tmp_path):
-    path = tmp_path / "run.ckpt"
-    run(checkpoint=path, callback=stop_after(1))
+def test_the_checkpoint_of_another_run_is_refused_and_left_alone(name, twice):
+    path = twice / "run.ckpt"
     before = path.read_bytes()
     options, complaint = OTHERS[name]
     with pytest.raises(bdip.CheckpointError, match=complaint) as refusal:
@@ -169,22 +200,18 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_where_the_newest_is_damaged_the_one_before_it_is_used_and_said(kind, tmp_path):
-    path = tmp_path / "run.ckpt"
-    for _ in range(2):
-        run(checkpoint=path, callback=stop_after(2))
-    whole = path.read_bytes()
-    path.write_bytes(DAMAGE[kind](whole))
+def test_where_the_newest_is_damaged_the_one_before_it_is_used_and_said(kind, twice, whole):
+    path = twice / "run.ckpt"
+    path.write_bytes(DAMAGE[kind](path.read_bytes()))
+    seen = []
     with pytest.warns(bdip.CheckpointWarning, match=r"damaged.*run.ckpt.previous, is whole"):
-        found = run(checkpoint=path, callback=stop_after(1))
-    assert found.trace["chi2"].shape == (1, 3 * BLOCK)
-    assert_same(run(checkpoint=path), run())
+        found = run(checkpoint=path, callback=lambda progress: seen.append(progress.step))
+    assert seen[0] == 3 * BLOCK  # of the first one, after two blocks
+    assert_same(found, whole)
 
 
-def test_where_both_are_damaged_nothing_is_overwritten(tmp_path):
-    path = tmp_path / "run.ckpt"
-    for _ in range(2):
-        run(checkpoint=path, callback=stop_after(1))
+def test_where_both_are_damaged_nothing_is_overwritten(twice):
+    path = twice / "run.ckpt"
     for each in (path, bdip.Checkpoint(path).previous):
         each.write_bytes(each.read_bytes()[:-1])
     with pytest.raises(bdip.CheckpointError, match="Nothing is left to resume"):

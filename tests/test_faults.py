@@ -200,6 +200,7 @@ def test_what_cannot_be_resumed_gets_one_line(folder, capsys):
     assert message.count("\n") == 1
 
 
+@pytest.mark.filterwarnings("default::bdip.CheckpointWarning")
 def test_a_damaged_checkpoint_is_said_in_one_line(folder, capsys):
     words = ["-o", "out.png", "--checkpoint", "run.ckpt", *SHORT]
     for _ in range(2):
