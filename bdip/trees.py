@@ -1,13 +1,14 @@
 """Arithmetic on pytrees of arrays: what samplers and energies need, and no more."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 from jax.extend.random import threefry_2x32
+from jax.tree_util import GetAttrKey, register_pytree_with_keys
 from jaxtyping import Array, Float
 
 from bdip.types import PRNGKey, Scalar, Tree
@@ -78,7 +79,25 @@ def frozen_pytree(*static: str) -> Callable[[type[T]], type[T]]:
 
     def register(cls: type[T]) -> type[T]:
         cls = dataclass(frozen=True)(cls)
-        leaves = [field.name for field in fields(cls) if field.name not in static]  # type: ignore[arg-type]
-        return jax.tree_util.register_dataclass(cls, leaves, list(static))
+        leaves = tuple(field.name for field in fields(cls) if field.name not in static)  # type: ignore[arg-type]
+
+        def flatten(tree: T) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            own = tuple(getattr(tree, name) for name in static)
+            return tuple(getattr(tree, name) for name in leaves), (cls, *own)
+
+        def flatten_with_keys(tree: T) -> tuple[tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
+            values, structure = flatten(tree)
+            return tuple(zip(map(GetAttrKey, leaves), values, strict=True)), structure
+
+        def unflatten(structure: tuple[Any, ...], values: Iterable[Any]) -> T:
+            tree = object.__new__(cls)  # no checks: what JAX puts in need not be numbers
+            for name, value in zip((*static, *leaves), (*structure[1:], *values), strict=True):
+                object.__setattr__(tree, name, value)
+            return tree
+
+        # Not `register_dataclass`: to it two classes with fields of one form are one structure (JAX 0.10, 0.12), and one
+        # time in a hundred the program of the one is run for the other.
+        register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+        return cls
 
     return register

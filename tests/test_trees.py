@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bdip.trees import LANES, MANTISSA, normal_like
+from bdip.trees import LANES, MANTISSA, frozen_pytree, normal_like
 
 COUNT = 2**20
 LEAST_P = 1e-5  # a false alarm of a test below in so many; there are some forty of them
@@ -58,3 +58,32 @@ def test_the_leaves_are_cut_from_one_draw_without_overlap(sizes):
     values = np.concatenate(leaves)
     # 2²³ values are possible: among n draws n²/2²⁴ pairs are expected to be equal.
     assert len(values) - len(np.unique(values)) < 5 + 10 * len(values) ** 2 / 2**24
+
+
+@frozen_pytree("shape")
+class First:
+    value: float
+    shape: int
+
+
+@frozen_pytree("shape")
+class Second:
+    value: float
+    shape: int
+
+
+def test_classes_with_the_same_fields_are_different_structures():
+    # They must be unequal, not only hash otherwise: a table that compares seven bits of a hash takes one for the other.
+    first, second = (jax.tree.structure(each(1.0, 2)) for each in (First, Second))
+    assert first != second
+    assert first == jax.tree.structure(First(3.0, 2))
+    assert first != jax.tree.structure(First(1.0, 3))
+
+
+def test_a_frozen_pytree_comes_back_as_it_was():
+    tree = First(1.0, 2)
+    leaves, structure = jax.tree.flatten(tree)
+    assert leaves == [1.0]
+    assert jax.tree.unflatten(structure, leaves) == tree
+    ((path, _),), _ = jax.tree_util.tree_flatten_with_path(tree)
+    assert jax.tree_util.keystr(path) == ".value"
