@@ -14,6 +14,7 @@ import bdip
 from bdip import networks, samplers
 from bdip.given_noise import SAMPLED
 from bdip.io import ImageError, check_output, load_image, load_mask, save_image
+from bdip.words import COMMANDS, top
 
 GIB = 2**30  # bytes
 
@@ -242,17 +243,12 @@ def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="bdip",
-        description="Restore an image from itself alone, with error bars (Bayesian deep image prior).",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (what there was is kept).",
-    )
-    parser.add_argument("--version", action="version", version=f"bdip {bdip.__version__}")
+    parser = top(_Parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     one = commands.add_parser(
         "restore",
-        help="denoise or inpaint an image file",
+        help=COMMANDS["restore"],
         description="Denoise IN, or fill in its missing pixels, by sampling. Writes OUT in the "
         "format and depth of IN, and OUT-std.tif beside it: the standard deviation of each pixel.",
     )
@@ -275,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
 
     several = commands.add_parser(
         "compare",
-        help="descent against sampling on one image file",
+        help=COMMANDS["compare"],
         description="Restore IN with several samplers and draw how each fares with the steps: its "
         "χ², and its PSNR where the truth is known (--clean or --add-noise).",
     )
@@ -290,12 +286,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(several)
     several.set_defaults(run=compare)
 
-    show = commands.add_parser("demo", help="restore a bundled photograph; takes a few minutes")
+    show = commands.add_parser("demo", help=COMMANDS["demo"])
     show.add_argument("-o", "--output", metavar="DIR", default="demo", help="[demo]")
     show.add_argument("--seed", type=int, default=0, help="[0]")
     show.set_defaults(run=demo)
 
-    about = commands.add_parser("info", help="versions, devices, names of samplers and generators")
+    about = commands.add_parser("info", help=COMMANDS["info"])
     about.set_defaults(run=info)
     return parser
 
