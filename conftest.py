@@ -19,6 +19,15 @@ def programs_are_let_go():
     jax.clear_caches()
 
 
+@pytest.fixture(autouse=True)
+def the_examples_have_an_answer(request, doctest_namespace):
+    """In docstrings `posterior` is what `bdip.sample` returned: of 16 × 16 grey pixels, two chains, 24 draws each."""
+    if isinstance(request.node, pytest.DoctestItem):
+        from tests.answers import answer
+
+        doctest_namespace["posterior"] = answer((16, 16), draws=24)
+
+
 def pytest_addoption(parser):
     """The seeds of the exactness tests, which a fresh range of can be asked for."""
     parser.addoption(

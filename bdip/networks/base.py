@@ -22,7 +22,15 @@ class Generator(Protocol):
 def generate(
     generator: Generator, params: Params, latent: Latent, image_shape: tuple[int, int, int]
 ) -> Float[Array, "H W C"]:
-    """The image g_θ(z): the central (H, W) pixels of the generator's grid."""
+    """The image g_θ(z): the central (H, W) pixels of the generator's grid.
+
+    >>> import jax
+    >>> from bdip.networks import DeepDecoder
+    >>> decoder = DeepDecoder(scales=1, channels=4)
+    >>> params, latent = decoder.init(jax.random.key(0), (5, 7, 1))
+    >>> generate(decoder, params, latent, image_shape=(5, 7, 1)).shape
+    (5, 7, 1)
+    """
     grid = generator.apply(params, latent)
     height, width = image_shape[:2]
     top, left = (grid.shape[0] - height) // 2, (grid.shape[1] - width) // 2
