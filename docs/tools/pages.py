@@ -1,11 +1,18 @@
-"""For mkdocs: the pages that need no line in mkdocs.yml, and links that leave the pages."""
+"""For mkdocs: pages that need no line in mkdocs.yml, the command line's own help, and links that leave the pages."""
 
+import contextlib
+import io
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 # A link of the pages to a file of the repository that is no page: [text](../benchmarks/x.json).
-LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+)([^)#\s]+)(#[^)]*)?\)")
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)+)([^)#\s]+)(#[^)]*)?\)")
+
+
+COMMAND_LINE = "<!-- command-line -->"  # where the help of every command stands
+WIDTH = "100"  # characters, of that help
 
 
 def on_config(config: Any) -> Any:
@@ -31,4 +38,21 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
             return link[0]
         return text if path in text.replace("`", "") else f"{text} (`{path}`)"
 
+    if COMMAND_LINE in markdown:
+        markdown = markdown.replace(COMMAND_LINE, _command_line())
     return LINK.sub(told, markdown)
+
+
+def _command_line() -> str:
+    """What `bdip COMMAND --help` prints, a section a command."""
+    from bdip.cli import main
+    from bdip.words import COMMANDS
+
+    sections = []
+    os.environ["COLUMNS"] = WIDTH
+    for command in COMMANDS:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+            main([command, "--help"])
+        sections.append(f"## bdip {command}\n\n```text\n{said.getvalue().rstrip()}\n```")
+    return "\n\n".join(sections)
