@@ -22,10 +22,25 @@ class Readable(griffe.Extension):
 
     def _visit(self, thing: Any) -> None:
         if thing.docstring is not None:
-            thing.docstring.value = laid_out(thing.docstring.value)
+            text = laid_out(thing.docstring.value)
+            thing.docstring.value = f"{_call(thing)}{text}" if thing.is_class else text
         for member in thing.members.values():
             if not member.is_alias:
                 self._visit(member)
+
+
+def _call(made: griffe.Class) -> str:
+    """How an object of a class made by `frozen_pytree` is made, which Griffe does not take for a dataclass."""
+    if not any("frozen_pytree" in str(each.value) for each in made.decorators):
+        return ""
+    fields = [each for each in made.attributes.values() if "instance-attribute" in each.labels]
+    told = [
+        f"    {each.name}: {each.annotation}" + ("" if each.value is None else f" = {each.value}")
+        for each in fields
+        if each.annotation is not None and each.name[0] != "_"
+    ]
+    body = "\n".join(f"{row}," for row in told)
+    return f"```python\n{made.name}(\n{body}\n)\n```\n\n" if told else ""
 
 
 def laid_out(text: str) -> str:

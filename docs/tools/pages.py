@@ -12,7 +12,7 @@ LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)+)([^)#\s]+)(#[^)]*)?\)")
 
 
 COMMAND_LINE = "<!-- command-line -->"  # where the help of every command stands
-WIDTH = "100"  # characters, of that help
+WIDTH = "84"  # characters, of that help
 
 
 def on_config(config: Any) -> Any:
