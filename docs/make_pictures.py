@@ -27,7 +27,7 @@ KEPT = 0.3  # share of pixels that inpainting is given
 FACTOR = 2  # of super-resolution
 SMALL_NOISE = 5.0
 LARGE = {"generator": bdip.Hourglass(channels_down=32, channels_up=32), "steps": 3000}
-QUICK = {"generator": bdip.Hourglass(channels_down=24, channels_up=24), "steps": 1500}
+QUICK = {"generator": bdip.Hourglass(channels_down=24, channels_up=24), "steps": 1000}
 COMMON: dict[str, Any] = {"data_range": (0, 255), "seed": 0}
 
 
