@@ -24,8 +24,6 @@ DPI = 80  # dots an inch: pages show the pictures at 600 to 900 pixels
 COLOURS = 256  # of a picture's palette: a third of the bytes, and no difference to be seen
 NOISE_STD = 20.0  # grey levels of 255
 KEPT = 0.3  # share of pixels that inpainting is given
-FACTOR = 2  # of super-resolution
-SMALL_NOISE = 5.0
 LARGE = {"generator": bdip.Hourglass(channels_down=32, channels_up=32), "steps": 3000}
 QUICK = {"generator": bdip.Hourglass(channels_down=24, channels_up=24), "steps": 1000}
 COMMON: dict[str, Any] = {"data_range": (0, 255), "seed": 0}
@@ -37,9 +35,9 @@ def photograph(size: int) -> np.ndarray:
     return camera()[rows, columns].reshape(size, 2, size, 2).mean(axis=(1, 3))
 
 
-def noisy_of(clean: np.ndarray, std: float = NOISE_STD) -> np.ndarray:
+def noisy_of(clean: np.ndarray) -> np.ndarray:
     """The picture under white noise that is not clipped."""
-    return clean + std * np.random.default_rng(0).standard_normal(clean.shape)
+    return clean + NOISE_STD * np.random.default_rng(0).standard_normal(clean.shape)
 
 
 def write(figure: Figure, name: str) -> None:
@@ -109,19 +107,7 @@ def inpaint() -> None:
     write(plot_posterior(answer, noisy, known, clean=clean), "inpaint")
 
 
-def enlarge() -> None:
-    """48 × 48 pixels with a little noise made into 96 × 96."""
-    clean = photograph(96)
-    side = len(clean) // FACTOR
-    small = noisy_of(clean.reshape(side, FACTOR, side, FACTOR).mean(axis=(1, 3)), SMALL_NOISE)
-    operator = bdip.Downsample(FACTOR)
-    answer = bdip.sample(small, operator=operator, noise_std=SMALL_NOISE, **COMMON, **QUICK)
-    repeated = np.kron(small, np.ones((FACTOR, FACTOR)))
-    tell("enlarge", clean, answer, repeated)
-    write(plot_posterior(answer, repeated, clean=clean), "enlarge")
-
-
-PICTURES = {each.__name__: each for each in (denoise, overfit, inpaint, enlarge)}
+PICTURES = {each.__name__: each for each in (denoise, overfit, inpaint)}
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or PICTURES:
