@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(VENV)/core.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: help demo test test-slow exactness mutations lint format types notebooks readme clean
+.PHONY: help demo test test-slow exactness mutations lint format types notebooks readme docs pictures package clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,9 @@ help:
 	@echo "make types      mypy"
 	@echo "make notebooks  run notebooks/*.py and write the .ipynb beside each"
 	@echo "make readme     run the README's Python code"
+	@echo "make docs       build the documentation into build/site; run its Python code in small"
+	@echo "make pictures   make the documentation's pictures anew (minutes)"
+	@echo "make package    build wheel and sources, and try them with each Python there is (minutes)"
 	@echo "make clean      remove what the above wrote, .venv excepted"
 
 $(CORE): pyproject.toml
@@ -78,6 +81,17 @@ notebooks: $(DEV)
 
 readme: $(DEV)
 	@BDIP_CACHE=off $(BIN)/python tests/readme_code.py README.md
+
+# Nothing is loaded from elsewhere while the pages are built, nor by the pages.
+docs: $(DEV)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@BDIP_CACHE=off $(BIN)/python -m tests.docs_code
+
+pictures: $(DEV)
+	@$(BIN)/python docs/make_pictures.py
+
+package: $(DEV)
+	@$(BIN)/python -m tests.package
 
 clean:
 	@rm -rf demo build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -43,6 +43,10 @@ class Estimate:
     seconds_compile: it took to compile, or to load what had been compiled before.
     seconds: all steps, at the speed of the few that were tried.
     steps_per_second: that speed.
+
+    >>> found = Estimate(bytes=3 * 2**30, available=2 * 2**30)
+    >>> found.fits, str(found)[:42]
+    (False, 'needs 3.0 GiB of 2.0 GiB: it does not fit.')
     """
 
     bytes: int

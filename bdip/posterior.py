@@ -55,6 +55,10 @@ class Posterior(Views):
     probe: draws of some thousand evenly spaced pixels (chains, m, h, w[, C]), closer in time than `draws`: how
         fast the chains forget is told by these. None in files of older versions.
     input: what was given, in its own shape; NaN at missing pixels. None in files of older versions.
+    reported: in words, what was inferred rather than given, such as σ.
+
+    >>> posterior.mean.shape, posterior.std.shape, posterior.draws.shape
+    ((16, 16), (16, 16), (2, 24, 16, 16))
     """
 
     mean: NDArray[np.float32]
@@ -70,7 +74,11 @@ class Posterior(Views):
 
     @property
     def warmup(self) -> int:
-        """Steps before the first kept one."""
+        """Steps before the first kept one.
+
+        >>> posterior.trace["chi2"][:, posterior.warmup :].shape  # of the kept steps
+        (2, 40)
+        """
         return int(self.settings["warmup"])
 
     @cached_property
@@ -79,24 +87,38 @@ class Posterior(Views):
 
         In the image's axes, without those of chains and draws. NaN with fewer than 4 draws a chain.
         Worked out when first asked for, in a second or so for 100 draws of 256 × 256 pixels.
+
+        >>> posterior.mixing.ess_tail.shape
+        (16, 16)
         """
         return mixing_maps(self.draws)
 
     @property
     def rhat(self) -> NDArray[np.float32]:
-        """R̂ of each pixel: the chains, and their halves, agree where it is near 1 (see `Mixing`)."""
+        """Map (H, W[, C]) of R̂: the chains, and their halves, agree where it is near 1 (see `Mixing`).
+
+        >>> posterior.rhat.shape
+        (16, 16)
+        """
         return self.mixing.rhat
 
     @property
     def ess(self) -> NDArray[np.float32]:
-        """How many independent draws the stored ones of each pixel are worth (bulk, see `Mixing`)."""
+        """Map (H, W[, C]) of how many independent draws the stored ones are worth (bulk, see `Mixing`).
+
+        >>> bool((posterior.ess > 10).all())
+        True
+        """
         return self.mixing.ess_bulk
 
     @property
     def mcse(self) -> NDArray[np.float32]:
-        """Monte Carlo standard error of the mean of the stored draws, in the image's units.
+        """Map (H, W[, C]) of the Monte Carlo standard error of the mean of the stored draws, in the image's units.
 
         `mean` is over all kept steps, of which the draws are a part: its own error is hardly larger.
+
+        >>> bool((posterior.mcse < posterior.std).all())
+        True
         """
         return self.mixing.mcse
 
@@ -107,6 +129,9 @@ class Posterior(Views):
         Where σ is sampled these are its posterior's, each step weighted with ε_t as its image is,
         and NaN if nothing was kept. Otherwise σ as it was given or estimated, its median where
         pixels differ, and 0.
+
+        >>> posterior.noise_std
+        (20.0, 0.0)
         """
         if "noise_std" not in self.trace:
             return float(self.settings["noise_std"]), 0.0
@@ -132,12 +157,19 @@ class Posterior(Views):
             which are fewer and can be worth no more than their number.
         `holdout_…`, only where pixels were held out: `holdout_pixels`, and the scores of
             `bdip.diagnostics.scores` for the measured values there under N(mean, std² + σ²).
+
+        >>> round(posterior.diagnostics["chi2"], 1)
+        1.0
         """
         return {**self._chi2(), **self._mixing_numbers, **self._held_out()}
 
     @property
     def verdict(self) -> tuple[str, ...]:
-        """What the diagnostics come to: one sentence a finding."""
+        """What the diagnostics come to: one sentence a finding (see `bdip.diagnostics.verdict`).
+
+        >>> len(posterior.verdict) >= 1
+        True
+        """
         settings = self.settings
         return verdict(
             {
@@ -216,7 +248,11 @@ class Posterior(Views):
         )
 
     def summary(self) -> str:
-        """The run in a few lines of text."""
+        """The run in a few lines of text.
+
+        >>> print(posterior.summary().splitlines()[1])
+        image     16 × 16, range 0 to 255, 100.0 % of pixels observed
+        """
         settings, found = self.settings, self.diagnostics
         chains, steps = self.trace["chi2"].shape
         low, high = settings["data_range"]
@@ -323,7 +359,11 @@ class Posterior(Views):
         return [note for note in self.reported if note.startswith(name)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to one `.npz` file, which appears whole or not at all. No pickle."""
+        """Write everything to one `.npz` file, which appears whole or not at all. No pickle.
+
+        >>> import tempfile
+        >>> posterior.save(f"{tempfile.mkdtemp()}/answer.npz")
+        """
         header = {
             "format": FORMAT, "settings": self.settings, "complete": self.complete,
             "reported": list(self.reported),
@@ -343,6 +383,12 @@ class Posterior(Views):
         """The posterior that `save` wrote to `path`.
 
         Raises FileNotFoundError, or PosteriorFileError where the file is something else or damaged.
+
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/answer.npz"
+        >>> posterior.save(path)
+        >>> bool((Posterior.load(path).mean == posterior.mean).all())
+        True
         """
         try:
             # Opened here, for NumPy leaves a damaged file open.

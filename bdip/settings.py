@@ -51,6 +51,14 @@ class Settings:
         the step size, before it gives up with DivergedError; 0 gives up at once.
     memory_limit: bytes beyond which a run is refused before it starts; by default what is free on
         the device. `math.inf` refuses none.
+
+    Raises SettingsError where a number is out of its range, which the message tells.
+
+    >>> Settings(steps=2000, draws=50).warmup is None  # 40 % of the steps, when the run starts
+    True
+    >>> Settings(target_mcse=0)
+    Traceback (most recent call last):
+    bdip.settings.SettingsError: target_mcse is 0: expected above 0, such as 0.15.
     """
 
     steps: int | None = None

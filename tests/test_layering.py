@@ -16,6 +16,7 @@ ENGINE = "operators networks samplers moments diagnostics noise likelihood given
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
+    "words": "_version",
     "types": "",
     "files": "",
     "lock": "",

@@ -8,6 +8,7 @@ from bdip import networks, samplers
 from bdip.checkpoint import EVERY
 from bdip.cli.exits import USAGE_ERROR
 from bdip.given_noise import SAMPLED
+from bdip.words import COMMANDS, top
 
 
 class _Parser(argparse.ArgumentParser):
@@ -22,18 +23,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    whole = _Parser(
-        prog="bdip",
-        description="Restore an image from itself alone, with error bars (Bayesian deep image prior).",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong input; 130 interrupted or out of time, 143 terminated "
-        "(what there was is kept).",
-    )
-    whole.add_argument("--version", action="version", version=f"bdip {bdip.__version__}")
+    whole = top(_Parser)
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     one = commands.add_parser(
         "restore",
-        help="denoise, inpaint, sharpen or enlarge an image file",
+        help=COMMANDS["restore"],
         description="Denoise IN, fill in its missing pixels, sharpen or enlarge it, by sampling. Writes OUT in the "
         "format and depth of IN, and OUT-std.tif beside it: the standard deviation of each pixel.",
     )
@@ -68,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
     again = commands.add_parser(
         "resume",
-        help="go on with a restoration that was cut short",
+        help=COMMANDS["resume"],
         description="Go on with the 'bdip restore --checkpoint FILE' that was cut short, with the "
         "options that it was given. The result is that of a run never cut short.",
     )
@@ -82,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
     many = commands.add_parser(
         "batch",
-        help="denoise or inpaint many image files",
+        help=COMMANDS["batch"],
         description="Restore each image IN (files, folders, patterns such as 'photos/*.png') into DIR, "
         "as 'bdip restore' would, with a table (summary.csv) and a sheet of pictures. What is done is not done "
         "again, so that the same command goes on after Ctrl-C. {stem} in the name of a mask stands for "
@@ -108,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
 
     several = commands.add_parser(
         "compare",
-        help="descent against sampling on one image file",
+        help=COMMANDS["compare"],
         description="Restore IN with several samplers and draw how each fares with the steps: its "
         "χ², and its PSNR where the truth is known (--clean or --add-noise).",
     )
@@ -125,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
 
     html = commands.add_parser(
         "report",
-        help="an HTML page of a saved posterior",
+        help=COMMANDS["report"],
         description="Write one HTML page that shows RESULT.npz, which `bdip restore --save` wrote: "
         "input against mean, uncertainty, draws, the numbers of each pixel, and the diagnostics.",
     )
@@ -138,12 +133,12 @@ def parser() -> argparse.ArgumentParser:
     html.add_argument("--overwrite", action="store_true", help="replace a page that exists")
     html.set_defaults(command="report")
 
-    show = commands.add_parser("demo", help="restore a bundled photograph; takes a few minutes")
+    show = commands.add_parser("demo", help=COMMANDS["demo"])
     show.add_argument("-o", "--output", metavar="DIR", default="demo", help="[demo]")
     show.add_argument("--seed", type=int, default=0, help="[0]")
     show.set_defaults(command="demo")
 
-    about = commands.add_parser("info", help="versions, devices, names of samplers and generators")
+    about = commands.add_parser("info", help=COMMANDS["info"])
     about.set_defaults(command="info")
     return whole
 

@@ -15,7 +15,15 @@ Values = NDArray[np.float64]
 
 
 class Blocks(NamedTuple):
-    """χ² over time: means of consecutive blocks of the kept steps, over all chains, and their errors."""
+    """χ² over time: means of consecutive blocks of the kept steps, over all chains, and their errors.
+
+    Both of shape (blocks,); see `chi2_blocks`.
+
+    >>> import numpy as np
+    >>> found = Blocks(means=np.array([1.06, 1.02]), errors=np.array([0.003, 0.004]))
+    >>> round(found.fall, 3), round(found.fall_error, 3), round(found.error, 4)
+    (0.04, 0.005, 0.0025)
+    """
 
     means: Values
     errors: Values
@@ -40,6 +48,9 @@ def chi2_drift(chi2: ArrayLike) -> tuple[float, float]:
     """Mean χ² in the first and in the second half of the kept steps (t,).
 
     Equal within noise for a stationary chain; a fall means that it still learns the noise.
+
+    >>> chi2_drift([1.25, 1.25, 1.0, 1.0])
+    (1.25, 1.0)
     """
     values = np.asarray(chi2, np.float64)
     half = len(values) // 2
@@ -51,6 +62,9 @@ def relative_chi2(chi2: ArrayLike, noise_std: ArrayLike | None) -> Values:
 
     With a σ of its own each χ² is about 1, for σ goes with the residuals, and hides a drift. As it is
     where `noise_std` is None.
+
+    >>> relative_chi2([[1.0, 1.0]], noise_std=[[1.0, 3.0]])  # their mean is 2
+    array([[0.25, 2.25]])
     """
     values = np.asarray(chi2, np.float64)
     if noise_std is None:
@@ -67,6 +81,11 @@ def chi2_blocks(chi2: ArrayLike, blocks: int = BLOCKS) -> Blocks:
     autocorrelation time τ are those of all kept steps about each chain's straight line, so that a drift does not
     hide itself. Steps that do not fill the blocks are left out at the start, and so is what only some
     chains reached (NaN). All NaN where a block would have fewer than 2 steps.
+
+    >>> chi2_blocks([[1.25, 1.25, 1.0, 1.0, 1.0, 1.0, 0.75, 0.75]]).means
+    array([1.25, 1.  , 1.  , 0.75])
+
+    Reference: Sokal (1997) and Wolff (2004), by `autocorrelation_time`.
     """
     values = np.atleast_2d(np.asarray(chi2, np.float64))
     values = values[:, ~np.isnan(values).any(axis=0)]

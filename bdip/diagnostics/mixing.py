@@ -33,6 +33,11 @@ class Mixing(NamedTuple):
     A pixel whose draws are all equal has R̂ NaN, for they cannot tell, as many effective draws as
     draws, and an error of 0. One whose halves are constant but differ has R̂ = ∞. This is also what ArviZ
     returns.
+
+    >>> import numpy as np
+    >>> draws = np.random.default_rng(0).normal(size=(2, 500, 4, 4))
+    >>> sorted(mixing_maps(draws).numbers(std=np.ones((4, 4))))
+    ['ess_median', 'mcse_ratio', 'rhat_95', 'rhat_median']
     """
 
     rhat_split: Map
@@ -67,7 +72,13 @@ class Mixing(NamedTuple):
 
 
 def mixing_numbers(draws: Float[Array, "k n *image"] | NDArray[np.floating]) -> dict[str, float]:
-    """`Mixing.numbers` of draws (chains, draws, ...), beside their own standard deviation."""
+    """`Mixing.numbers` of draws (chains, draws, ...), beside their own standard deviation.
+
+    >>> import numpy as np
+    >>> stuck = np.stack([np.zeros((50, 3)), np.ones((50, 3))])  # two chains that never meet
+    >>> mixing_numbers(stuck + np.random.default_rng(0).normal(0, 0.1, stuck.shape))["rhat_95"] > 1.1
+    True
+    """
     return mixing_maps(draws).numbers(np.std(draws, axis=(0, 1), ddof=1))
 
 

@@ -27,6 +27,9 @@ def verdict(numbers: Mapping[str, float]) -> tuple[str, ...]:
     `numbers` are `Posterior.diagnostics` and beside them "complete", "uncertain" (the method gives a
     standard deviation), "noise_raised" (σ was assumed larger than its estimate), each 0 or 1, "chains"
     and "observed_values" (their number n). Of what is absent or NaN nothing is said.
+
+    >>> verdict({"chi2": float("nan"), "complete": 1})
+    ('nothing was kept after the warm-up: run longer, or lower warmup',)
     """
     said = _Numbers(numbers)
     found = [] if said["complete"] != 0 else ["stopped early: this is of what there was by then"]

@@ -22,7 +22,15 @@ class Generator(Protocol):
 def generate(
     generator: Generator, params: Params, latent: Latent, image_shape: tuple[int, ...]
 ) -> Float[Array, "*grid C"]:
-    """The image g_θ(z): the central (H, W) pixels of the generator's grid."""
+    """The image g_θ(z): the central (H, W) pixels of the generator's grid.
+
+    >>> import jax
+    >>> from bdip.networks import DeepDecoder
+    >>> decoder = DeepDecoder(scales=1, channels=4)
+    >>> params, latent = decoder.init(jax.random.key(0), (5, 7, 1))
+    >>> generate(decoder, params, latent, image_shape=(5, 7, 1)).shape
+    (5, 7, 1)
+    """
     grid = generator.apply(params, latent)
     starts = [(n - size) // 2 for n, size in zip(grid.shape, image_shape[:-1], strict=False)]
     return grid[tuple(slice(a, a + n) for a, n in zip(starts, image_shape, strict=False))]

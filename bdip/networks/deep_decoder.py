@@ -20,6 +20,16 @@ class DeepDecoder(Network):
         upsample: "bilinear" or "nearest".
 
     The other arguments are those of ``Network``; there is no kernel that reaches beyond an edge, so ``padding`` is moot.
+
+    Raises ValueError where an argument is out of range or no choice.
+
+    >>> import jax
+    >>> generator = DeepDecoder(scales=2, channels=8)
+    >>> params, latent = generator.init(jax.random.key(0), (10, 7, 3))
+    >>> jax.eval_shape(generator.apply, params, latent).shape  # the grid that covers the image
+    (12, 8, 3)
+
+    Reference: Heckel & Hand (ICLR 2019), equation 1.
     """
 
     scales: int = 5

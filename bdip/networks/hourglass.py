@@ -31,13 +31,15 @@ class Hourglass(Network):
         upsample: "bilinear" or "nearest".
 
     The paper has 5 scales of 128 channels; the defaults take a quarter of its time on a CPU.
-    The other arguments are those of ``Network``.
+    The other arguments are those of ``Network``. Raises ValueError where an argument is out of range or no choice.
 
     >>> import jax
     >>> generator = Hourglass(scales=2, channels_down=8, channels_up=8)
     >>> params, latent = generator.init(jax.random.key(0), (10, 7, 3))
     >>> jax.jit(generator.apply)(params, latent).shape
     (12, 8, 3)
+
+    Reference: Ulyanov, Vedaldi & Lempitsky (CVPR 2018), figure 21.
     """
 
     scales: int = 4

@@ -19,6 +19,16 @@ class ResNet(Network):
         channels: channels throughout.
 
     The other arguments are those of ``Network``.
+
+    Raises ValueError where an argument is out of range or no choice.
+
+    >>> import jax
+    >>> generator = ResNet(blocks=1, channels=4)
+    >>> params, latent = generator.init(jax.random.key(0), (10, 7, 3))
+    >>> jax.eval_shape(generator.apply, params, latent).shape  # the grid that covers the image
+    (10, 8, 3)
+
+    Reference: He, Zhang, Ren & Sun (CVPR 2016); as a prior, Ulyanov, Vedaldi & Lempitsky (CVPR 2018).
     """
 
     blocks: int = 8

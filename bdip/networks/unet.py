@@ -21,6 +21,16 @@ class UNet(Network):
         upsample: "bilinear" or "nearest".
 
     The other arguments are those of ``Network``.
+
+    Raises ValueError where an argument is out of range or no choice.
+
+    >>> import jax
+    >>> generator = UNet(scales=2, channels=4)
+    >>> params, latent = generator.init(jax.random.key(0), (10, 7, 3))
+    >>> jax.eval_shape(generator.apply, params, latent).shape  # the grid that covers the image
+    (12, 8, 3)
+
+    Reference: Ronneberger, Fischer & Brox (MICCAI 2015).
     """
 
     scales: int = 4

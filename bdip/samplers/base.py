@@ -43,7 +43,11 @@ class Sampler(Protocol):
 
 
 def schedule(step_size: float | Schedule) -> Schedule:
-    """A number as a constant schedule; a schedule as it is."""
+    """A number as a constant schedule; a schedule as it is.
+
+    >>> schedule(0.001)
+    Constant(value=0.001)
+    """
     return step_size if callable(step_size) else Constant(step_size)
 
 

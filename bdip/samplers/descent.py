@@ -49,7 +49,18 @@ class Sgd(_Descent):
 
     Without momentum this is SGLD at temperature zero, bit for bit; "SGD" is the name in the field,
     although the gradient is exact unless the input is jittered. `step_size` is ε: the learning
-    rate is half of it, on the summed energy.
+    rate is half of it, on the summed energy. As a prior over images it is that of Ulyanov et al. (CVPR 2018).
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from bdip.samplers import Constant
+    >>> sampler = Sgd(Constant(0.5))
+    >>> params = {"w": jnp.ones(2)}
+    >>> params, state = sampler.step(
+    ...     jax.random.key(0), params, {"w": jnp.array([2.0, 0.0])}, sampler.init(params), jnp.float32(2)
+    ... )
+    >>> params["w"]
+    Array([0.5, 1. ], dtype=float32)
     """
 
     step_size: Schedule
@@ -70,6 +81,19 @@ class Adam(_Descent):
 
     With 0.01 and no prior on the weights this is the Deep Image Prior's own recipe (Ulyanov et
     al., CVPR 2018): it must be stopped by hand, before it has fitted the noise.
+
+    Its first step goes by the learning rate, however large the gradient:
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from bdip.samplers import Constant
+    >>> sampler = Adam(Constant(0.125))
+    >>> params = {"w": jnp.ones(2)}
+    >>> params, state = sampler.step(
+    ...     jax.random.key(0), params, {"w": jnp.array([2.0, 0.0])}, sampler.init(params), jnp.float32(2)
+    ... )
+    >>> params["w"].round(4)
+    Array([0.875, 1.   ], dtype=float32)
     """
 
     step_size: Schedule

@@ -38,6 +38,9 @@ class GpDip:
 
     `step_size` is Adam's learning rate; `loss_scale` is 2σ²/n, which turns ∇U into the gradient of
     the mean squared error.
+
+    >>> GpDip.default(information=200.0).loss_scale  # information is n/σ²
+    0.01
     """
 
     exact: ClassVar[bool] = False

@@ -60,7 +60,21 @@ class Mclmc:
     The dynamics without noise conserves U/T + (d − 1) Σ log Z. What a step adds to it is the
     `energy_error`, of which a small enough step leaves little.
 
-    `step_size` is ε; `temperature` must be above 0; the rest is as in `Psgld`.
+    `step_size` is ε; `temperature` must be above 0; the rest is as in `Psgld`. Raises ValueError where
+    `momentum`, `temperature` or `granularity` is out of range.
+
+    After a step the velocity has the length √d:
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from bdip.samplers import Constant
+    >>> sampler = Mclmc(Constant(0.01))
+    >>> params = {"w": jnp.ones(2)}
+    >>> params, state = sampler.step(
+    ...     jax.random.key(0), params, {"w": jnp.array([2.0, 0.0])}, sampler.init(params), jnp.float32(2)
+    ... )
+    >>> round(float(jnp.linalg.norm(state.velocity["w"])) ** 2, 3)
+    2.0
     """
 
     exact: ClassVar[bool] = True

@@ -42,7 +42,21 @@ class Psgld:
     At T = 0, momentum None and momentum 0 are both gradient descent.
 
     `step_size` is ε; `damping` δ keeps G bounded where a gradient vanishes, as the prior's does not:
-    in equilibrium a weight that the data do not reach has √V = √λ.
+    in equilibrium a weight that the data do not reach has √V = √λ. Raises ValueError where `momentum` or
+    `granularity` is out of range.
+
+    The first Euler step of the warm-up at temperature zero, with G = 1/(|∇U| + δ) = (1/4, 1/2) for ∇U = (2, 0):
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from bdip.samplers import Constant
+    >>> sampler = Psgld(Constant(0.5), temperature=0.0, warmup=1, momentum=None, damping=2.0)
+    >>> params = {"w": jnp.ones(2)}
+    >>> params, state = sampler.step(
+    ...     jax.random.key(0), params, {"w": jnp.array([2.0, 0.0])}, sampler.init(params), jnp.float32(2)
+    ... )
+    >>> params["w"]
+    Array([0.875, 1.   ], dtype=float32)
     """
 
     exact: ClassVar[bool] = True

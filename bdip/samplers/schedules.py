@@ -16,7 +16,11 @@ class Schedule(Protocol):
 
 @frozen_pytree()
 class Constant:
-    """ε_t = value."""
+    """ε_t = value.
+
+    >>> Constant(0.001)(step=500, warmup=1000)
+    Array(0.001, dtype=float32)
+    """
 
     value: float
 
@@ -29,7 +33,11 @@ class Constant:
 
 @frozen_pytree()
 class Polynomial:
-    """ε_t = a (b + t)^−γ, with ½ < γ ≤ 1 for a vanishing bias (Welling & Teh 2011, section 3)."""
+    """ε_t = a (b + t)^−γ, with ½ < γ ≤ 1 for a vanishing bias (Welling & Teh 2011, section 3).
+
+    >>> Polynomial(a=0.5, b=1.0, gamma=1.0)(step=4, warmup=0)
+    0.1
+    """
 
     a: float
     b: float = 1.0
@@ -48,6 +56,10 @@ class Cooling:
 
     Large steps find the bulk of the posterior; small ones, constant for all kept draws, leave
     little discretisation heat in them.
+
+    >>> cooling = Cooling(hot=0.04, cold=0.0025)
+    >>> [round(float(cooling(step, warmup=100)), 4) for step in (0, 50, 75, 100)]
+    [0.04, 0.04, 0.01, 0.0025]
     """
 
     hot: float

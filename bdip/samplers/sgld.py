@@ -28,6 +28,19 @@ class Sgld:
     T/(l(1 − εl/4)): ε must stay well below 4/l.
 
     `step_size` is ε in units of 1/curvature of the summed energy.
+
+    One step at temperature zero, θ − (ε/2) ∇U with ∇U = (2, 0):
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from bdip.samplers import Constant
+    >>> sampler = Sgld(Constant(0.5), temperature=0.0)
+    >>> params = {"w": jnp.ones(2)}
+    >>> params, state = sampler.step(
+    ...     jax.random.key(0), params, {"w": jnp.array([2.0, 0.0])}, sampler.init(params), jnp.float32(2)
+    ... )
+    >>> params["w"]
+    Array([0.5, 1. ], dtype=float32)
     """
 
     exact: ClassVar[bool] = True
