@@ -50,6 +50,8 @@ class Checkpoint:
     every: seconds from one to the next, at least. Where writing takes long they are fewer.
     note: what else to keep with it, in JSON types.
 
+    Raises CheckpointError where `every` is negative, or a folder has that name or is not there.
+
     Example:
         >>> import bdip
         >>> bdip.Checkpoint("run.ckpt", every=300).previous.name

@@ -223,6 +223,11 @@ class Posterior(Views):
 
         In the image's units: measured, mean, and the standard deviation of the prediction; n = 0 where
         none were held out.
+
+        Example:
+            >>> measured, mean, std = posterior.held_out()
+            >>> measured.shape
+            (0, 1)
         """
         held = np.full_like(self.mean, np.nan) if self.holdout is None else self.holdout
         measured, mean, std = (self._pixels(each) for each in (held, self.mean, self.std))

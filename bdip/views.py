@@ -26,7 +26,7 @@ class Views:
         """Input, posterior mean, standard deviation with its colour bar, and a few draws.
 
         `image` and `mask` (True = observed) are the input and its mask, by default those that were
-        sampled; `clean` is the truth where it is known, in the image's units.
+        sampled; `clean` is the truth where it is known; each (H, W) or (H, W, C), in the image's units.
 
         Example:
             >>> figure = posterior.plot(draws=1)
@@ -62,7 +62,7 @@ class Views:
     def plot_calibration(self: Any, clean: ArrayLike | None = None) -> Any:
         """Observed against nominal coverage of the central intervals, with a binomial band.
 
-        Of the truth `clean` where it is given, otherwise of the pixels held out (`holdout=`).
+        Of the truth `clean` (H, W) or (H, W, C) where it is given, otherwise of the pixels held out (`holdout=`).
         Raises ValueError where there is neither.
 
         Example:
@@ -116,13 +116,23 @@ class Views:
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def to_xarray(self: Any) -> Any:
-        """Everything as an xarray Dataset with named axes (see `bdip.interchange.to_xarray`)."""
+        """Everything as an xarray Dataset with named axes (see `bdip.interchange.to_xarray`).
+
+        Example:
+            >>> posterior.to_xarray()["mean"].dims
+            ('y', 'x')
+        """
         from bdip.interchange import to_xarray
 
         return to_xarray(self)
 
     def to_datatree(self: Any) -> Any:
-        """Draws and trace as ArviZ reads them (see `bdip.interchange.to_datatree`)."""
+        """Draws and trace as ArviZ reads them (see `bdip.interchange.to_datatree`).
+
+        Example:
+            >>> posterior.to_datatree()["posterior"]["image"].dims
+            ('chain', 'draw', 'y', 'x')
+        """
         from bdip.interchange import to_datatree
 
         return to_datatree(self)
@@ -136,7 +146,8 @@ class Views:
     ) -> None:
         """Write one HTML page that shows the answer, and needs nothing else (see `bdip.report`).
 
-        `input` is what was restored, for files that do not have it; `title` heads the page.
+        `input` is what was restored, in the mean's shape (H, W) or (H, W, C), for files that do not have it; `title`
+        heads the page.
 
         Example:
             >>> import tempfile, pathlib

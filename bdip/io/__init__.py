@@ -6,12 +6,13 @@ to do instead. No header is believed before it is checked: see `limits`. The tab
 written, kept and refused is docs/files.md.
 """
 
-from bdip.io.pictures import encode_png
+from bdip.io.pictures import encode_png as encode_png
 from bdip.io.read import READABLE, load, load_image, load_mask
 from bdip.io.record import ImageError, Loaded
-from bdip.io.write import WRITABLE, check_output, save_image, suffix_of
+from bdip.io.write import WRITABLE, check_output, save_image
+from bdip.io.write import suffix_of as suffix_of
 
 __all__ = [
-    "READABLE", "WRITABLE", "ImageError", "Loaded", "check_output", "encode_png", "load", "load_image", "load_mask",
-    "save_image", "suffix_of",
+    "READABLE", "WRITABLE", "ImageError", "Loaded", "check_output", "load", "load_image", "load_mask",
+    "save_image",
 ]  # fmt: skip

@@ -23,6 +23,10 @@ class Loaded:
     `turned` says that the file asked to be shown turned, and that `pixels` are: upright. `notes`
     are sentences for the user. `icc`, `dpi` and `exif` (orientation reset) are what several kinds
     of file can keep; `native` is what only a file of the same kind can.
+
+    >>> import numpy as np
+    >>> Loaded(np.zeros((2, 3), np.uint8), kind=".png").alpha is None
+    True
     """
 
     pixels: NDArray[Any]

@@ -33,6 +33,8 @@ class Blur(Operator):
             "constant" (darkness). Of real pictures none of these is true. With "valid" nothing is
             assumed: the image is k − 1 pixels larger than the data on either axis, and its margin is found too.
 
+    Raises ValueError where the point-spread function has no or not finite values, or the boundary is another.
+
     Example:
         >>> import jax.numpy as jnp, bdip
         >>> bdip.Blur(jnp.ones((3, 3)) / 9)(jnp.eye(3)[..., None])[1, :, 0]

@@ -58,6 +58,8 @@ def cartesian_lines(
 ) -> Bool[np.ndarray, "H W"]:
     """Which frequencies are measured by a random `share` of the columns; those in the middle always are.
 
+    Raises ValueError where the share is not above 0, or above 1.
+
     >>> lines = cartesian_lines((64, 64), share=0.25)
     >>> lines.shape, float(lines.mean())
     ((64, 64), 0.25)
@@ -76,6 +78,8 @@ def cartesian_lines(
 
 def radial_lines(shape: tuple[int, int], count: int) -> Bool[np.ndarray, "H W"]:
     """Which frequencies are next to one of `count` lines through zero, at equal angles from the first axis on.
+
+    Raises ValueError for no line.
 
     >>> radial_lines((5, 5), 2).astype(int)
     array([[0, 0, 1, 0, 0],
