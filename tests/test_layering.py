@@ -97,6 +97,7 @@ HOMES = {
     "arviz_base": "interchange",
     "IPython": "live",
     "ray": "batch",
+    "shtab": "cli",
 }
 
 
