@@ -1,4 +1,4 @@
-"""The operator, generator and sampler of notebooks/6-your-own.py pass the tests of those in the package."""
+"""The operator, generator and sampler of notebooks/your-own.py pass the tests of those in the package."""
 
 import itertools
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests import test_networks, test_operators, test_samplers
 from tests.exactness import test_gaussian
 from tests.exactness.samplers import Row
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "6-your-own.py"
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "your-own.py"
 SEED = 0
 
 
