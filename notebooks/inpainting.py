@@ -41,8 +41,8 @@ ImageDraw.Draw(canvas).text((2, 3), "do not\ncopy\nthis", fill=255, font_size=14
 text = np.array(canvas) > 64  # True where the text hides the picture
 
 with_nan = np.where(text, np.nan, noisy)
-options = dict(noise_std=10, data_range=(0, 255), progress=False,
-               generator=bdip.Hourglass(scales=3, channels_down=16, channels_up=16))  # fmt: skip
+options = {"noise_std": 10, "data_range": (0, 255), "progress": False,
+               "generator": bdip.Hourglass(scales=3, channels_down=16, channels_up=16)}  # fmt: skip
 answers = [
     bdip.sample(noisy, ~text, steps=20, **options),
     bdip.sample(noisy, missing=text, steps=20, **options),
