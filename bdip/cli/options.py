@@ -4,7 +4,7 @@ import argparse
 
 import bdip
 from bdip import networks, samplers
-from bdip.cli.presets import PRESETS
+from bdip.cli.presets import COST, PRESETS
 from bdip.given_noise import SAMPLED
 
 
@@ -114,8 +114,8 @@ def add_scripting(parser: argparse.ArgumentParser) -> None:
     """What spares typing, and what programs read."""
     parser.add_argument(
         "--preset", choices=PRESETS,
-        help="fast: a small network and 1,000 steps, for a first look; standard: the defaults; paper: the Deep "
-        "Image Prior's network, 5 scales of 128 channels. A step takes XXX. Options beside it replace its own",
+        help=f"fast: a small network and {PRESETS['fast']['steps']:,} steps, for a first look; standard: the defaults; "
+        f"paper: the Deep Image Prior's network. {COST} Options beside it replace its own",
     )  # fmt: skip
     parser.add_argument(
         "--config", metavar="FILE",
