@@ -38,9 +38,10 @@ def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Those of the parser, and of its commands."""
+    """Those of the parser, and of its commands, which are described in few words from here on."""
     for action in parser._actions:
         yield action
         if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                yield from _actions(command)
+            for command in action._choices_actions:
+                action.choices[command.dest].description = command.help
+                yield from _actions(action.choices[command.dest])
