@@ -92,6 +92,7 @@ def resume(options: argparse.Namespace) -> int:
     command = [*note["command"], *_more(options)]
     again = parser().parse_args(command)
     again.arguments, again.words, again.checkpoint = command, command, str(path)
+    again.config = None  # what stood in it is among the words
     if not Path(note["folder"]).is_dir():
         raise UsageError(f"{note['folder']}, where the run was started, is gone: put it back.")
     with chdir(note["folder"]):
