@@ -28,7 +28,7 @@ import bdip
 from bdip.diagnostics import coverage, psnr
 from bdip.plot import plot_rows
 
-clean = skimage.data.camera()[60:156, 190:286].astype(float)
+clean = skimage.data.camera()[84:180, 186:282].astype(float)
 clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
 noisy = clean + np.random.default_rng(0).normal(0, 10, clean.shape)
 
@@ -54,7 +54,7 @@ print("all the same:", all(np.array_equal(each.mean, answers[0].mean) for each i
 # Twenty steps are enough to see that; now some more of them.
 
 # %%
-posterior = bdip.sample(noisy, missing=text, steps=800, **options)
+posterior = bdip.sample(noisy, missing=text, steps=600, **options)
 posterior.plot(clean=clean, draws=1)
 
 # %% [markdown]
@@ -77,7 +77,7 @@ for where, pixels in {"where it was seen": ~text, "under the text": text}.items(
 # %%
 known = np.ones(clean.shape, bool)
 known[26:40, 8:24] = False
-hole = bdip.sample(noisy, known, steps=800, **options)
+hole = bdip.sample(noisy, known, steps=600, **options)
 plot_rows([[
     ("known", np.where(known, noisy, 255)), ("one draw", hole.draws[0, 30]),
     ("another draw", hole.draws[0, -1]), ("mean", hole.mean),

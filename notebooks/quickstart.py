@@ -27,7 +27,7 @@ import skimage
 import bdip
 from bdip.diagnostics import coverage, psnr
 
-clean = skimage.data.camera()[60:156, 190:286].astype(float)
+clean = skimage.data.camera()[84:180, 186:282].astype(float)
 clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
 rng = np.random.default_rng(0)
 noisy = clean + rng.normal(0, 25, clean.shape)
@@ -40,7 +40,7 @@ known = rng.random(clean.shape) < 0.5  # True where a pixel is observed
 # %%
 small = bdip.Hourglass(scales=3, channels_down=16, channels_up=16)
 posterior = bdip.sample(
-    noisy, known, noise_std=25, data_range=(0, 255), generator=small, steps=1000,
+    noisy, known, noise_std=25, data_range=(0, 255), generator=small, steps=800,
     progress=False, callback=bdip.Live(),
 )  # fmt: skip
 

@@ -140,7 +140,7 @@ class TwoNoises:
 # ## All three at work
 
 # %%
-clean = skimage.data.camera()[60:156, 200:296].astype(np.float32)
+clean = skimage.data.camera()[84:180, 186:282].astype(np.float32)
 clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
 window = Reflection(strength=0.5)
 seen = np.array(window(clean[..., None])[..., 0]) + np.random.default_rng(0).normal(0, 10, (48, 48))

@@ -111,6 +111,15 @@ def test_what_is_typed_counts_for_more_than_a_preset_and_that_for_more_than_a_fi
     assert (beside.channels, beside.scales, beside.steps) == (9, 3, 1000)
 
 
+def test_the_words_of_a_checkpoint_do_without_the_file(folder):
+    file = written('preset = "fast"\nimage = "photo.png"\nknown = "k.png"\nseed = 3')
+    chosen = vars(parse(["restore", "-o", "out.png", *file, "--steps", "9"]))
+    (folder / "some.toml").unlink()
+    again = vars(parser().parse_args(chosen["words"]))
+    assert again == {name: chosen[name] for name in again}
+    assert (again["image"], again["seed"], again["steps"]) == ("photo.png", 3, 9)
+
+
 def test_an_option_of_many_values_does_not_swallow_the_image(folder):
     file = written('samplers = ["sgd", "psgld"]')
     chosen = parse(["compare", *IMAGE, *file])

@@ -92,7 +92,7 @@ def resume(options: argparse.Namespace) -> int:
     command = [*note["command"], *_more(options)]
     again = parser().parse_args(command)
     again.arguments, again.words, again.checkpoint = command, command, str(path)
-    again.config = None  # what stood in it is among the words
+    again.json, again.config = options.json, None  # what stood in a config is among the words
     if not Path(note["folder"]).is_dir():
         raise UsageError(f"{note['folder']}, where the run was started, is gone: put it back.")
     with chdir(note["folder"]):
@@ -149,9 +149,7 @@ def _more(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return words + [
-        f"--{name}" for name in ("overwrite", "quiet", "json") if getattr(options, name)
-    ]
+    return words + [f"--{name}" for name in ("overwrite", "quiet") if getattr(options, name)]
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
