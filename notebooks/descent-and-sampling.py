@@ -32,7 +32,7 @@ clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
 noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
 
 comparison = compare(
-    noisy, clean=clean, samplers=("adam", "mclmc"), noise_std=25, data_range=(0, 255), steps=900,
+    noisy, clean=clean, samplers=("adam", "mclmc"), noise_std=25, data_range=(0, 255), steps=800,
     generator=bdip.Hourglass(scales=3, channels_down=16, channels_up=16), progress=False,
 )  # fmt: skip
 print(comparison.table())

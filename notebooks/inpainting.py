@@ -54,7 +54,7 @@ print("all the same:", all(np.array_equal(each.mean, answers[0].mean) for each i
 # Twenty steps are enough to see that; now some more of them.
 
 # %%
-posterior = bdip.sample(noisy, missing=text, steps=600, **options)
+posterior = bdip.sample(noisy, missing=text, steps=500, **options)
 posterior.plot(clean=clean, draws=1)
 
 # %% [markdown]
@@ -77,7 +77,7 @@ for where, pixels in {"where it was seen": ~text, "under the text": text}.items(
 # %%
 known = np.ones(clean.shape, bool)
 known[26:40, 8:24] = False
-hole = bdip.sample(noisy, known, steps=600, **options)
+hole = bdip.sample(noisy, known, steps=500, **options)
 plot_rows([[
     ("known", np.where(known, noisy, 255)), ("one draw", hole.draws[0, 30]),
     ("another draw", hole.draws[0, -1]), ("mean", hole.mean),

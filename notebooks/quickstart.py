@@ -40,7 +40,7 @@ known = rng.random(clean.shape) < 0.5  # True where a pixel is observed
 # %%
 small = bdip.Hourglass(scales=3, channels_down=16, channels_up=16)
 posterior = bdip.sample(
-    noisy, known, noise_std=25, data_range=(0, 255), generator=small, steps=800,
+    noisy, known, noise_std=25, data_range=(0, 255), generator=small, steps=600,
     progress=False, callback=bdip.Live(),
 )  # fmt: skip
 
