@@ -70,9 +70,9 @@ class Reflection(Operator):
 class FourierFeatures:
     """tanh layers on `features` waves of the coordinates, with up to about `frequency` periods across the image."""
 
-    features: int = 128
-    width: int = 64
-    frequency: float = 4.0
+    features: int = 64
+    width: int = 32
+    frequency: float = 3.0
 
     def init(self, key, image_shape):
         *grid, channels = image_shape
@@ -133,7 +133,8 @@ class TwoNoises:
 
     @classmethod
     def default(cls, information):
-        return cls(Constant(1 / information))  # data know θ by n/σ², and ε goes with its inverse
+        # ε goes with the inverse of n/σ², which data know θ by; 30 was found by trying.
+        return cls(Constant(30 / information))
 
 
 # %% [markdown]
@@ -142,12 +143,13 @@ class TwoNoises:
 # %%
 clean = skimage.data.camera()[84:180, 186:282].astype(np.float32)
 clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
-window = Reflection(strength=0.5)
-seen = np.array(window(clean[..., None])[..., 0]) + np.random.default_rng(0).normal(0, 10, (48, 48))
+window, noise_std = Reflection(strength=0.5), 15
+seen = np.array(window(clean[..., None])[..., 0])
+seen = seen + np.random.default_rng(0).normal(0, noise_std, seen.shape)
 
 posterior = bdip.sample(
-    seen, operator=window, noise_std=10, data_range=(0, 255), generator=FourierFeatures(),
-    sampler=TwoNoises.default(48 * 48 / (10 / 255) ** 2), steps=4000, progress=False,
+    seen, operator=window, noise_std=noise_std, data_range=(0, 255), generator=FourierFeatures(),
+    sampler=TwoNoises.default(seen.size / (noise_std / 255) ** 2), steps=5000, progress=False,
 )  # fmt: skip
 print(posterior.summary())
 
