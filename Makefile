@@ -67,11 +67,13 @@ format: $(DEV)
 types: $(DEV)
 	@$(BIN)/mypy
 
-# A notebook is committed with its outputs, so that it must stay small.
+# A notebook is committed with its outputs, so that it must stay small. All share their compiled programs, which are in
+# no folder that a run before this one could have filled.
 notebooks: $(DEV)
-	@for script in $(wildcard notebooks/*.py); do \
+	@cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; \
+	for script in $(wildcard notebooks/*.py); do \
 		echo "Running $$script ..."; \
-		BDIP_CACHE=off $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute "$$script" || exit 1; \
+		BDIP_CACHE="$$cache" $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute "$$script" || exit 1; \
 		size=$$(wc -c < "$${script%.py}.ipynb"); \
 		if [ "$$size" -gt 300000 ]; then \
 			echo "$${script%.py}.ipynb has $$size bytes: draw fewer or smaller figures (limit 300000)."; \

@@ -16,6 +16,7 @@ COMMANDS = {
     "report": "an HTML page of a saved posterior",
     "demo": "restore a bundled photograph; takes a few minutes",
     "info": "versions, devices, names of samplers and generators",
+    "completion": "make a shell complete bdip's words",
 }
 AT_ONCE = (["-h"], ["--help"], ["--version"])  # arguments that need no more than this module
 

@@ -99,6 +99,7 @@ HOMES = {
     "arviz_base": "interchange",
     "IPython": "live",
     "ray": "batch",
+    "shtab": "cli",
 }
 
 

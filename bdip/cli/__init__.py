@@ -1,4 +1,4 @@
-"""The command line: `bdip restore | resume | batch | compare | report | demo | info`."""
+"""The command line: `bdip restore | resume | batch | compare | report | demo | info | completion`."""
 
 import sys
 import warnings
@@ -8,36 +8,49 @@ from typing import Any
 
 import bdip
 from bdip.cli.arguments import UsageError
-from bdip.cli.commands import batch, compare, demo, info, report
+from bdip.cli.as_json import FLAG, print_error
+from bdip.cli.commands import batch, compare, completion, demo, info, report
 from bdip.cli.exits import FAILED, INTERRUPTED, USAGE_ERROR
-from bdip.cli.parser import parser
+from bdip.cli.parser import WordsError
 from bdip.cli.restore import OutputError, restore, resume
+from bdip.cli.words import parse
 from bdip.io import ImageError
 
 COMMANDS = {
     "restore": restore, "resume": resume, "batch": batch, "compare": compare, "report": report,
-    "demo": demo, "info": info,
+    "demo": demo, "info": info, "completion": completion,
 }  # fmt: skip
 # What a user can mend: one line, no traceback.
 USER_ERRORS = (
     UsageError, ImageError, bdip.ProblemError, bdip.SettingsError, bdip.DivergedError,
-    bdip.TooLargeError, bdip.PosteriorFileError, bdip.CheckpointError, OSError,
+    bdip.TooLargeError, bdip.PosteriorFileError, bdip.CheckpointError, bdip.MissingExtraError,
+    OSError,
 )  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 failed, 2 wrong input, 130 or 143 interrupted."""
-    options = parser().parse_args(arguments)
-    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        options = parse(words)
         with _plain_warnings():
             return COMMANDS[options.command](options)
+    except WordsError as error:
+        sys.exit(_told(error, str(error), USAGE_ERROR, words))
     except (OutputError, *USER_ERRORS) as error:
-        print(f"bdip: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED if isinstance(error, OutputError) else USAGE_ERROR
-    except KeyboardInterrupt:
-        print("bdip: interrupted before there was anything to keep", file=sys.stderr)
-        return INTERRUPTED
+        code = FAILED if isinstance(error, OutputError) else USAGE_ERROR
+        return _told(error, str(error), code, words)
+    except KeyboardInterrupt as error:
+        return _told(error, "interrupted before there was anything to keep", INTERRUPTED, words)
+
+
+def _told(error: BaseException, message: str, code: int, words: list[str]) -> int:
+    """The exit code, after one line for people and, if asked for, one object for programs."""
+    line = " ".join(message.split())
+    print(f"bdip: {line}", file=sys.stderr)
+    if FLAG in words:
+        print_error(error, line, code)
+    return code
 
 
 @contextmanager

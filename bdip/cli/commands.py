@@ -3,7 +3,7 @@
 import argparse
 import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 import bdip
 from bdip import networks, samplers
 from bdip.cli.arguments import UsageError, check_free, read, sampling, tiling
+from bdip.cli.as_json import print_json
 from bdip.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
+from bdip.cli.presets import PRESETS
 from bdip.io import load
+from bdip.record import versions
+
+if TYPE_CHECKING:
+    from bdip.compare import Comparison
 
 
 def batch(options: argparse.Namespace) -> int:
@@ -26,7 +32,9 @@ def batch(options: argparse.Namespace) -> int:
         sampler=options.sampler, holdout=options.holdout, progress=not options.quiet,
         time_limit=options.time_limit, **tiling(options), **sampling(options),
     )  # fmt: skip
-    if not options.quiet:
+    if options.json:
+        print_json(summary._asdict())
+    elif not options.quiet:
         print(summary)
         print("wrote     " + "\n          ".join(map(str, summary.files)))
     if summary.interrupted:
@@ -64,8 +72,11 @@ def compare(options: argparse.Namespace) -> int:
     )
     row = [("input", shown), *((name, each.mean) for name, each in posteriors.items())]
     plot_rows([row], high).savefig(sheet, dpi=130)
-    print(comparison.table())
-    print(f"wrote {curves} and {sheet}")
+    if options.json:
+        print_json(_as_table(comparison, [curves, sheet]))
+    else:
+        print(comparison.table())
+        print(f"wrote {curves} and {sheet}")
     return max(exit_code(each) for each in posteriors.values())
 
 
@@ -91,11 +102,49 @@ def info(options: argparse.Namespace) -> int:
     """Print versions, devices, and the names that options take."""
     import jax
 
+    if options.json:
+        print_json(_about([str(device) for device in jax.devices()]))
+        return DONE
     print(f"bdip {bdip.__version__}, Python {platform.python_version()}, JAX {jax.__version__}")
     print(f"devices     {', '.join(str(device) for device in jax.devices())}")
     print(f"generators  {', '.join(networks.REGISTRY)}")
     print(f"samplers    {', '.join(samplers.REGISTRY)}")
     return DONE
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Print what makes a shell complete bdip's words."""
+    from bdip.cli.parser import parser
+    from bdip.cli.shells import completion_script
+
+    print(completion_script(parser(), options.shell))
+    return DONE
+
+
+def _about(devices: list[str]) -> dict[str, Any]:
+    """What `info` says, as one object."""
+    return {
+        "versions": {"bdip": bdip.__version__, "python": platform.python_version(), **versions()},
+        "devices": devices,
+        "generators": list(networks.REGISTRY),
+        "samplers": list(samplers.REGISTRY),
+        "presets": PRESETS,
+    }
+
+
+def _as_table(comparison: "Comparison", outputs: list[Path]) -> dict[str, Any]:
+    """What `compare` found, as one object: curves, diagnostics and verdict of each sampler."""
+    methods = {
+        name: {
+            "complete": posterior.complete,
+            "curve": {k: np.asarray(v).tolist() for k, v in comparison.curves[name].items()},
+            "diagnostics": posterior.diagnostics,
+            "settings": posterior.settings,
+            "verdict": posterior.verdict,
+        }
+        for name, posterior in comparison.posteriors.items()
+    }
+    return {"samplers": methods, "outputs": outputs}
 
 
 def _truth(

@@ -1,29 +1,40 @@
-"""The words of the command line."""
+"""The words of the command line: its commands. The options that several share are in `options`."""
 
 import argparse
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-import bdip
-from bdip import networks, samplers
 from bdip.checkpoint import EVERY
-from bdip.cli.exits import USAGE_ERROR
-from bdip.given_noise import SAMPLED
+from bdip.cli.arguments import UsageError
+from bdip.cli.options import (
+    add_data,
+    add_image,
+    add_operators,
+    add_restoring,
+    add_sampling,
+    add_scripting,
+    add_talking,
+)
+from bdip.cli.shells import SHELLS
 from bdip.words import COMMANDS, top
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, as all others of the command are."""
+class WordsError(UsageError):
+    """The words are none of the command line's."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises WordsError, whose message is one line as all others of the command are."""
+
+    commands: Mapping[str, Any]  # the parsers of the commands, by their names
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"bdip: {message}: see '{self.prog} --help'.\n")
+        raise WordsError(f"{message}: see '{self.prog} --help'.")
 
 
-# What a user can mend: one line, no traceback.
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of all commands."""
-    whole = top(_Parser)
+    whole = top(Parser)
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     one = commands.add_parser(
@@ -32,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         description="Denoise IN, fill in its missing pixels, sharpen or enlarge it, by sampling. Writes OUT in the "
         "format and depth of IN, and OUT-std.tif beside it: the standard deviation of each pixel.",
     )
-    _add_image(one)
+    add_image(one)
     one.add_argument("-o", "--output", metavar="OUT", required=True, help="restored image")
     one.add_argument(
         "--save", metavar="FILE.npz", help="also write the whole posterior, draws included"
@@ -48,8 +59,8 @@ def parser() -> argparse.ArgumentParser:
         "--estimate", action="store_true",
         help="print what memory and time it would take, and write nothing",
     )  # fmt: skip
-    _add_restoring(one)
-    _add_operators(one)
+    add_restoring(one)
+    add_operators(one)
     one.add_argument(
         "--checkpoint", metavar="FILE",
         help="keep the run's state there, and go on from it if it is there",
@@ -58,7 +69,8 @@ def parser() -> argparse.ArgumentParser:
         "--checkpoint-every", metavar="SECONDS", type=float, default=EVERY,
         help=f"from one to the next [{EVERY:g}]",
     )  # fmt: skip
-    _add_sampling(one)
+    add_sampling(one)
+    add_scripting(one)
     one.set_defaults(command="restore")
 
     again = commands.add_parser(
@@ -72,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--target-mcse", type=float, metavar="SHARE", help="ask for another error")
     again.add_argument("--time-limit", type=float, metavar="SECONDS", help="for this time only")
     again.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    again.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    add_talking(again)
     again.set_defaults(command="resume")
 
     many = commands.add_parser(
@@ -85,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 all done, 1 some failed, 2 wrong input, 130 interrupted.",
     )
     many.add_argument("images", metavar="IN", nargs="+", help="image files, folders or patterns")
-    _add_data(many)
+    add_data(many)
     many.add_argument("-o", "--output", metavar="DIR", required=True, help="folder of the outputs")
     many.add_argument("--save", action="store_true", help="also write each posterior, NAME.npz")
     many.add_argument(
@@ -97,8 +109,9 @@ def parser() -> argparse.ArgumentParser:
     )
     many.add_argument("--cpus", type=float, default=1, help="CPUs of the cluster an image [1]")
     many.add_argument("--gpus", type=float, default=0, help="GPUs of the cluster an image [0]")
-    _add_restoring(many)
-    _add_sampling(many)
+    add_restoring(many)
+    add_sampling(many)
+    add_scripting(many)
     many.set_defaults(command="batch")
 
     several = commands.add_parser(
@@ -107,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
         description="Restore IN with several samplers and draw how each fares with the steps: its "
         "χ², and its PSNR where the truth is known (--clean or --add-noise).",
     )
-    _add_image(several)
+    add_image(several)
     several.add_argument("-o", "--output", metavar="DIR", default="comparison", help="[comparison]")
     several.add_argument("--samplers", nargs="+", default=["adam", "mclmc"], help="[adam mclmc]")
     truth = several.add_mutually_exclusive_group()
@@ -115,7 +128,8 @@ def parser() -> argparse.ArgumentParser:
     truth.add_argument(
         "--add-noise", metavar="S", type=float, help="take IN as the truth, add noise"
     )
-    _add_sampling(several)
+    add_sampling(several)
+    add_scripting(several)
     several.set_defaults(command="compare")
 
     html = commands.add_parser(
@@ -139,109 +153,17 @@ def parser() -> argparse.ArgumentParser:
     show.set_defaults(command="demo")
 
     about = commands.add_parser("info", help=COMMANDS["info"])
+    add_talking(about)
     about.set_defaults(command="info")
+
+    shell = commands.add_parser(
+        "completion",
+        help=COMMANDS["completion"],
+        description="Print the completions for a shell. For bash, 'bdip completion bash > "
+        "~/.local/share/bash-completion/completions/bdip'; for zsh, into a file _bdip in a folder of $fpath; for "
+        "fish, '~/.config/fish/completions/bdip.fish'.",
+    )
+    shell.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+    shell.set_defaults(command="completion")
+    whole.commands = commands.choices
     return whole
-
-
-def _add_image(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IN", help="image file: PNG, TIFF, FITS, DICOM, .npy, ...")
-    parser.add_argument(
-        "--page", metavar="N", type=int, help="of several pages, frames or slices the one, from 0"
-    )
-    _add_data(parser)
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    masks = parser.add_mutually_exclusive_group()
-    masks.add_argument("--known", metavar="FILE", help="mask image, white where a pixel is known")
-    masks.add_argument("--missing", metavar="FILE", help="mask image, white where one is missing")
-    parser.add_argument(
-        "--noise-std", metavar="S", type=_noise_std,
-        help="standard deviation of the noise, in the image's own units; 'sample' draws it with "
-        "the image [estimated]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--gain", metavar="G", type=float,
-        help="photon noise: the image's units a photon; its variance is G times the light",
-    )  # fmt: skip
-    parser.add_argument(
-        "--read-noise", metavar="R", type=float,
-        help="standard deviation of the noise in the dark, beside --gain [0]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
-        help="values the clean image can have [of the file's type; for floats, the extremes]",
-    )  # fmt: skip
-
-
-def _add_operators(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--downsample", metavar="N", type=int,
-        help="IN is N times smaller than OUT shall be: each of its pixels is the mean of N × N",
-    )  # fmt: skip
-    blurs = parser.add_mutually_exclusive_group()
-    blurs.add_argument(
-        "--blur-sigma", metavar="S", type=float,
-        help="IN is blurred by a Gaussian whose standard deviation is S pixels, of OUT",
-    )  # fmt: skip
-    blurs.add_argument(
-        "--psf",
-        metavar="FILE",
-        help="IN is blurred: the picture of a point of light, at its middle",
-    )
-
-
-def _add_restoring(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]"
-    )
-    parser.add_argument(
-        "--tile", metavar="N", type=int,
-        help="cut a large image into tiles of N × N pixels, such as 256: the memory is that of one",
-    )  # fmt: skip
-    parser.add_argument(
-        "--overlap", metavar="N", type=int, help="pixels that neighbouring tiles share [an eighth]"
-    )
-    parser.add_argument(
-        "--holdout", metavar="SHARE", type=float,
-        help="hide this share of the known pixels, such as 0.02, and check the answer on them",
-    )  # fmt: skip
-
-
-def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(networks.REGISTRY)
-    parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
-    parser.add_argument("--channels", type=int, help="width of the hourglass [48]")
-    parser.add_argument("--scales", type=int, help="depth of the hourglass [4]")
-    defaults = bdip.Settings()
-    parser.add_argument("--steps", type=int, help="steps a chain [until the mean is known]")
-    parser.add_argument(
-        "--max-steps", type=int, metavar="N",
-        help=f"without --steps, stop after so many in any case [{defaults.max_steps}]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--target-mcse", type=float, metavar="SHARE",
-        help="without --steps, stop where the Monte Carlo error of the mean is this share of its "
-        f"standard deviation [{defaults.target_mcse:g}]",
-    )  # fmt: skip
-    parser.add_argument("--warmup", type=int, help="steps not averaged [found; 40 %% of --steps]")
-    parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")
-    parser.add_argument("--seed", type=int, default=0, help="[0]")
-    parser.add_argument("--devices", metavar="N", type=int, help="run chains on N devices [all]")
-    parser.add_argument(
-        "--time-limit", metavar="SECONDS", type=float, help="keep what there is then"
-    )
-    parser.add_argument(
-        "--memory-limit", metavar="GIB", type=float,
-        help="refuse what needs more; inf refuses nothing [what is free]",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-
-
-def _noise_std(text: str) -> float | str:
-    """A number, or the word for a σ that is sampled."""
-    try:
-        return text if text == SAMPLED else float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number, nor {SAMPLED!r}") from error

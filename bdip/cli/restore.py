@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 import bdip
 from bdip.cli.arguments import UsageError, check_free, inputs, operator, read, sampling, tiling
+from bdip.cli.as_json import print_json
+from bdip.cli.config import changed_inputs
 from bdip.cli.exits import DONE, USAGE_ERROR, exit_code
 from bdip.cli.parser import parser
 from bdip.files import sha256
@@ -28,6 +30,8 @@ from bdip.tiling import estimate_tiled
 # What is to be said of a file that was written.
 WORDS = {"std": "standard deviation, in the image's units", "report": "to look at in a browser"}
 
+NO_OPTIONS = ("run", "arguments", "words")  # of what stands beside the options
+
 
 class OutputError(Exception):
     """What was computed could not be written where it was meant to go."""
@@ -36,6 +40,8 @@ class OutputError(Exception):
 def restore(options: argparse.Namespace) -> int:
     """Restore one image file, and write its standard deviation beside it."""
     loaded, mask = read(options)
+    for sentence in changed_inputs(options.config, options) if options.config else ():
+        print(f"bdip: {sentence}", file=sys.stderr)
     if options.downsample and loaded.alpha is not None:
         print("bdip: transparency is not kept, for the answer is of another size", file=sys.stderr)
         loaded = replace(loaded, alpha=None)
@@ -45,7 +51,7 @@ def restore(options: argparse.Namespace) -> int:
     check_free(options, *outputs.paths, *preview, record=record)
     chosen = _chosen(options)
     if options.estimate:
-        return _estimate(loaded.pixels, mask, chosen)
+        return _estimate(loaded.pixels, mask, chosen, options.json)
 
     started = perf_counter()
     with locked(outputs.image):
@@ -61,7 +67,9 @@ def restore(options: argparse.Namespace) -> int:
                 options=_given(options), seconds=perf_counter() - started,
             )  # fmt: skip
             write_record(record, found)
-    if not options.quiet:
+    if options.json:
+        print_json(found)
+    elif not options.quiet:
         print(posterior.summary())
         print("wrote     " + "\n          ".join(_in_words(written, record)))
     return exit_code(posterior)
@@ -83,7 +91,8 @@ def resume(options: argparse.Namespace) -> int:
         )
     command = [*note["command"], *_more(options)]
     again = parser().parse_args(command)
-    again.arguments, again.checkpoint = command, str(path)
+    again.arguments, again.words, again.checkpoint = command, command, str(path)
+    again.json, again.config = options.json, None  # what stood in a config is among the words
     if not Path(note["folder"]).is_dir():
         raise UsageError(f"{note['folder']}, where the run was started, is gone: put it back.")
     with chdir(note["folder"]):
@@ -115,11 +124,13 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _estimate(image: NDArray[Any], mask: NDArray[np.bool_] | None, chosen: dict[str, Any]) -> int:
+def _estimate(
+    image: NDArray[Any], mask: NDArray[np.bool_] | None, chosen: dict[str, Any], as_json: bool
+) -> int:
     """Print what restoring would take."""
     estimate = estimate_tiled if "tile" in chosen else bdip.estimate
     found = estimate(image, mask, **chosen)
-    print(found)
+    print_json({**vars(found), "fits": found.fits}) if as_json else print(found)
     return DONE if found.fits else USAGE_ERROR
 
 
@@ -143,9 +154,7 @@ def _more(options: argparse.Namespace) -> list[str]:
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """The command's options, defaults included."""
-    return {
-        name: value for name, value in vars(options).items() if name not in ("run", "arguments")
-    }
+    return {name: value for name, value in vars(options).items() if name not in NO_OPTIONS}
 
 
 def _checkpoint(options: argparse.Namespace) -> bdip.Checkpoint | None:
@@ -153,7 +162,7 @@ def _checkpoint(options: argparse.Namespace) -> bdip.Checkpoint | None:
     if options.checkpoint is None:
         return None
     note = {
-        "command": options.arguments,
+        "command": options.words,
         "folder": str(Path.cwd()),
         "inputs": {name: told(path) for name, path in inputs(options).items()},
     }

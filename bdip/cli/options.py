@@ -1,0 +1,142 @@
+"""The options that several commands share."""
+
+import argparse
+
+import bdip
+from bdip import networks, samplers
+from bdip.cli.presets import COST, PRESETS
+from bdip.given_noise import SAMPLED
+
+
+def add_image(parser: argparse.ArgumentParser) -> None:
+    """The image file, and what is known of it."""
+    parser.add_argument(
+        "image", metavar="IN", nargs="?", help="image file: PNG, TIFF, FITS, DICOM, .npy, ..."
+    )
+    parser.add_argument(
+        "--page", metavar="N", type=int, help="of several pages, frames or slices the one, from 0"
+    )
+    add_data(parser)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Masks, noise and range."""
+    masks = parser.add_mutually_exclusive_group()
+    masks.add_argument("--known", metavar="FILE", help="mask image, white where a pixel is known")
+    masks.add_argument("--missing", metavar="FILE", help="mask image, white where one is missing")
+    parser.add_argument(
+        "--noise-std", metavar="S", type=_noise_std,
+        help="standard deviation of the noise, in the image's own units; 'sample' draws it with "
+        "the image [estimated]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gain", metavar="G", type=float,
+        help="photon noise: the image's units a photon; its variance is G times the light",
+    )  # fmt: skip
+    parser.add_argument(
+        "--read-noise", metavar="R", type=float,
+        help="standard deviation of the noise in the dark, beside --gain [0]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
+        help="values the clean image can have [of the file's type; for floats, the extremes]",
+    )  # fmt: skip
+
+
+def add_operators(parser: argparse.ArgumentParser) -> None:
+    """What was done to the image."""
+    parser.add_argument(
+        "--downsample", metavar="N", type=int,
+        help="IN is N times smaller than OUT shall be: each of its pixels is the mean of N × N",
+    )  # fmt: skip
+    blurs = parser.add_mutually_exclusive_group()
+    blurs.add_argument(
+        "--blur-sigma", metavar="S", type=float,
+        help="IN is blurred by a Gaussian whose standard deviation is S pixels, of OUT",
+    )  # fmt: skip
+    blurs.add_argument(
+        "--psf",
+        metavar="FILE",
+        help="IN is blurred: the picture of a point of light, at its middle",
+    )
+
+
+def add_restoring(parser: argparse.ArgumentParser) -> None:
+    """How `restore` and `batch` go about it."""
+    parser.add_argument(
+        "--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]"
+    )
+    parser.add_argument(
+        "--tile", metavar="N", type=int,
+        help="cut a large image into tiles of N × N pixels, such as 256: the memory is that of one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overlap", metavar="N", type=int, help="pixels that neighbouring tiles share [an eighth]"
+    )
+    parser.add_argument(
+        "--holdout", metavar="SHARE", type=float,
+        help="hide this share of the known pixels, such as 0.02, and check the answer on them",
+    )  # fmt: skip
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """How long to sample what, and where."""
+    names = ", ".join(networks.REGISTRY)
+    parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
+    parser.add_argument("--channels", type=int, help="width of the hourglass [48]")
+    parser.add_argument("--scales", type=int, help="depth of the hourglass [4]")
+    defaults = bdip.Settings()
+    parser.add_argument("--steps", type=int, help="steps a chain [until the mean is known]")
+    parser.add_argument(
+        "--max-steps", type=int, metavar="N",
+        help=f"without --steps, stop after so many in any case [{defaults.max_steps}]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--target-mcse", type=float, metavar="SHARE",
+        help="without --steps, stop where the Monte Carlo error of the mean is this share of its "
+        f"standard deviation [{defaults.target_mcse:g}]",
+    )  # fmt: skip
+    parser.add_argument("--warmup", type=int, help="steps not averaged [found; 40 %% of --steps]")
+    parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")
+    parser.add_argument("--seed", type=int, default=0, help="[0]")
+    parser.add_argument("--devices", metavar="N", type=int, help="run chains on N devices [all]")
+    parser.add_argument(
+        "--time-limit", metavar="SECONDS", type=float, help="keep what there is then"
+    )
+    parser.add_argument(
+        "--memory-limit", metavar="GIB", type=float,
+        help="refuse what needs more; inf refuses nothing [what is free]",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def add_scripting(parser: argparse.ArgumentParser) -> None:
+    """What spares typing, and what programs read."""
+    parser.add_argument(
+        "--preset", choices=PRESETS,
+        help=f"fast: a small network and {PRESETS['fast']['steps']:,} steps, for a first look; standard: the defaults; "
+        f"paper: the Deep Image Prior's network. {COST} Options beside it replace its own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", metavar="FILE",
+        help="options by their long names, from TOML or JSON; the NAME-run.json beside a result repeats it. "
+        "What is typed counts for more",
+    )  # fmt: skip
+    add_talking(parser)
+
+
+def add_talking(parser: argparse.ArgumentParser) -> None:
+    """How the command speaks."""
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print one JSON object, the record of the run; errors as {\"error\": ...}",
+    )  # fmt: skip
+
+
+def _noise_std(text: str) -> float | str:
+    """A number, or the word for a σ that is sampled."""
+    try:
+        return text if text == SAMPLED else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, nor {SAMPLED!r}") from error
