@@ -226,7 +226,7 @@ def merged(rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, An
     keys = [[other[part] for part in KEY] for other in rows]
     key = [row[part] for part in KEY]
     place = keys.index(key) if key in keys else len(rows)
-    return rows[:place] + [row] + rows[place + 1 :]
+    return [*rows[:place], row, *rows[place + 1 :]]
 
 
 def kept(name: str) -> list[dict[str, Any]]:
