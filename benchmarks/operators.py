@@ -270,7 +270,7 @@ def measure(
         (f"{name}, {pictured}: data", shown),
         (f"{best} {scores[best]:.2f} dB", peers[best]),
         (f"mean {row['mean']:.2f} dB", posterior.mean),
-        ("standard deviation × 8", 8 * posterior.std),
+        (f"standard deviation, to {posterior.std.max():.2f}", posterior.std / posterior.std.max()),
         ("truth", truth),
     ]
     return row, sheet
