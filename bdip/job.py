@@ -31,6 +31,7 @@ SHORTCUTS = (
 # σ (unit range) below which the default step size after the warm-up is smaller in proportion: what a
 # step adds to χ² grows with what the data know. At this σ the default was chosen (docs/decisions/0006, 0013).
 STEP_FROM = 25 / 255
+STEP_SHARE = 0.4  # and not below it, where chains hardly move (docs/decisions/0013)
 
 
 class Job(NamedTuple):
@@ -194,9 +195,19 @@ def _default(name: str, problem: Problem) -> Sampler:
     step_size = sampler.step_size
     if not isinstance(step_size, samplers.Cooling):
         return sampler
-    noise_std = math.sqrt(float(problem.observed_count) / information)
-    colder = replace(step_size, cold=min(1.0, noise_std / STEP_FROM) * step_size.cold)
-    return replace(sampler, step_size=colder)  # type: ignore[type-var]
+    share = min(1.0, max(STEP_SHARE, _pixel_noise(problem) / STEP_FROM))
+    return replace(sampler, step_size=replace(step_size, cold=share * step_size.cold))  # type: ignore[type-var]
+
+
+def _pixel_noise(problem: Problem) -> float:
+    """√(n/Σ_i m_i ‖a_i‖²/σ_i²), a_i being the rows of the operator: σ as it is at a pixel, not in the data.
+
+    Σ_i w_i ‖a_i‖² = E Σ_i w_i (Av)_i² for random signs v, of which one is drawn; without an operator it is exact.
+    """
+    signs = jax.random.rademacher(jax.random.key(0), problem.image_shape, np.float32)
+    _, seen = jax.jvp(problem.operator, (0.5 + 0 * signs,), (signs,))
+    known = float((problem.mask * seen**2 / problem.noise_std**2).sum())
+    return math.sqrt(float(problem.observed_count) / known) if known else math.inf
 
 
 def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:

@@ -11,10 +11,12 @@ Crops of 48 × 48 pixels (`--side`) of pictures averaged to 128 × 128 (colour o
 - `magnetic`: a quarter of the columns of the Fourier plane, σ = 5/255 in either part;
 - `demosaic`: Bayer's RGGB, σ = 5/255.
 
-Peers, where a parameter is chosen, get the one of the best PSNR with the truth at hand ("oracle").
+Peers, where a parameter is chosen, get the one of the best PSNR with the truth at hand ("oracle"); bdip has one setting for all rows.
+Rows are kept in `results/NAME.json`; a run adds its own, and replaces those of the same key.
 """
 
 import argparse
+import json
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -66,8 +68,10 @@ DIAGONAL = [
 ]
 
 HEADER = (
-    "| task | picture | peers, dB | draw, dB | mean, dB | χ² | 90 % coverage | s |\n|" + "---|" * 8
+    "| task | picture | peers, dB | draw, dB | mean, dB | χ² | MCSE/std | 90 % coverage | s |\n|"
+    + "---|" * 9
 )
+KEY = ("task", "picture", "std", "side", "sampler", "steps", "seed")  # of a row
 
 
 class Task(NamedTuple):
@@ -217,6 +221,20 @@ def scored(shape: tuple[int, ...], circle: bool) -> Array:
     return inside if circle else np.ones(shape[:2], bool)
 
 
+def merged(rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows with this one at its end, or in the place of the one with the same key."""
+    keys = [[other[part] for part in KEY] for other in rows]
+    key = [row[part] for part in KEY]
+    place = keys.index(key) if key in keys else len(rows)
+    return [*rows[:place], row, *rows[place + 1 :]]
+
+
+def kept(name: str) -> list[dict[str, Any]]:
+    """The rows of `results/name.json`; none where there is no such file."""
+    path = record.RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
 def measure(
     name: str, task: Task, pictured: str, side: int, **options: Any
 ) -> tuple[dict[str, Any], list[Any]]:
@@ -235,7 +253,8 @@ def measure(
     scores = {peer: psnr(truth[seen], answer[seen]) for peer, answer in peers.items()}
     draws = posterior.draws.reshape(-1, *truth.shape)
     row = {
-        "task": name, "picture": pictured, "std": std,
+        "task": name, "picture": pictured, "std": std, "side": side, **options,
+        "commit": record.surroundings()["commit"],
         "peers": scores,
         "draw": float(np.mean([psnr(truth[seen], draw[seen]) for draw in draws])),
         "mean": psnr(truth[seen], posterior.mean[seen]),
@@ -251,7 +270,7 @@ def measure(
         (f"{name}, {pictured}: data", shown),
         (f"{best} {scores[best]:.2f} dB", peers[best]),
         (f"mean {row['mean']:.2f} dB", posterior.mean),
-        ("standard deviation × 8", 8 * posterior.std),
+        (f"standard deviation, to {posterior.std.max():.2f}", posterior.std / posterior.std.max()),
         ("truth", truth),
     ]
     return row, sheet
@@ -261,7 +280,7 @@ def line(row: dict[str, Any]) -> str:
     """The row as a line of a Markdown table."""
     peers = ", ".join(f"{peer} {value:.2f}" for peer, value in row["peers"].items())
     numbers = [f"{row[name]:.2f}" for name in ("draw", "mean")]
-    shares = [f"{row[name]:.3f}" for name in ("chi2", "coverage")]
+    shares = [f"{row[name]:.3f}" for name in ("chi2", "mcse_ratio", "coverage")]
     return (
         "| "
         + " | ".join(
@@ -277,14 +296,14 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(tasks(SIDE)), choices=list(tasks(SIDE)))
     parser.add_argument("--pictures", nargs="+", help="of those of the task [all]")
     parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
-    parser.add_argument("--sampler", default="psgld")
+    parser.add_argument("--sampler", default="mclmc")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="operators", help="of the file in results/")
     parser.add_argument("--sheet", type=Path, help="a PNG file for the pictures")
     options = parser.parse_args()
     print(HEADER, flush=True)
-    rows, sheets = [], []
+    sheets = []
     for name in options.tasks:
         task = tasks(options.side)[name]
         for pictured in task.pictures:
@@ -301,10 +320,9 @@ def main() -> None:
                     steps=options.steps,
                     seed=options.seed,
                 )
-            rows.append(row)
             sheets.append(sheet)
             print(line(row), flush=True)
-            path = record.save(options.name, rows)
+            path = record.save(options.name, merged(kept(options.name), row))
             if options.sheet:
                 plot_rows(sheets, 1).savefig(options.sheet, dpi=70)
     print(f"written to {path}")
