@@ -235,7 +235,7 @@ def full_disk() -> list[dict[str, Any]]:
     kind, rows = "fixed length", []
     whole, blocks = counted(kind)
     for name, emptied in {"emptied again": blocks // 2, "stays full": blocks + 1}.items():
-        with small_disk("1m") as disk, warnings.catch_warnings(record=True) as said:
+        with small_disk("8m") as disk, warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             path, seen = disk / "run.ckpt", list[int]()
 
@@ -294,6 +294,7 @@ def main() -> None:
         if not options.no_disk:
             rows += [{"fault": "full disk", **row} for row in full_disk()]
         print(told(rows), flush=True)
+        record.save(options.name, rows, seed=options.seed, generator=str(GENERATOR))
         for row in kills(options.kills, options.each, options.seed):
             rows.append({"fault": "kill", **row})
             record.save(options.name, rows, seed=options.seed, generator=str(GENERATOR))
