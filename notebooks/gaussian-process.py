@@ -57,7 +57,7 @@ reach = np.arange(-24, 25)
 figure = Picture(figsize=(10, 2.8), layout="constrained")
 left, middle, right = figure.subplots(1, 3)
 left.plot(prior.std(axis=0))
-left.set(ylim=(0, 1.5), xlabel="position", title="standard deviation")
+left.set(ylim=(0, None), xlabel="position", title="standard deviation")
 for centre in (32, 48, 64, 80, 96):
     middle.plot(reach, correlation[centre, centre + reach], label=f"from {centre}", linewidth=1)
 middle.set(xlabel="distance", title="correlation")
@@ -71,7 +71,7 @@ figure
 # %%
 inner = prior[:, 16:-16].std(axis=0)
 print(f"standard deviation: {inner.mean():.2f}, from {inner.min():.2f} to {inner.max():.2f} "
-      f"(two standard errors: ± {2 * inner.mean() / np.sqrt(2 * DRAWS):.2f})")  # fmt: skip
+      f"(luck alone: ± {2 * inner.mean() / np.sqrt(2 * DRAWS):.2f})")  # fmt: skip
 
 # %% [markdown]
 # ## The posterior

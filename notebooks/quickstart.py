@@ -57,7 +57,7 @@ print(f"one draw {psnr(clean, draw, 255):.2f} dB, mean {psnr(clean, posterior.me
 print(f"90 % intervals cover {100 * coverage(clean, posterior.mean, posterior.std):.1f} %")
 
 # %% [markdown]
-# The summary says how it went. Its last lines are a verdict: after so few steps it asks, rightly, for more of them.
+# The summary says how it went. Its last lines are a verdict: after so few steps it asks, rightly, for more of them: the intervals above are still too short.
 
 # %%
 print(posterior.summary())

@@ -133,8 +133,8 @@ class TwoNoises:
 
     @classmethod
     def default(cls, information):
-        # ε goes with the inverse of n/σ², which data know θ by; 30 was found by trying.
-        return cls(Constant(30 / information))
+        # ε goes with the inverse of n/σ², which data know θ by; of 2, 6 and 20 the last was best.
+        return cls(Constant(20 / information))
 
 
 # %% [markdown]
@@ -161,8 +161,8 @@ plot_rows([[
 ]])  # fmt: skip
 
 # %% [markdown]
-# The reflection is gone. The picture is soft, for these waves are; and the verdict says, as it should, what this
-# simple sampler has not reached in so few steps: the package's own preconditions its step, and moves faster.
+# The picture is soft, for these waves are; and the verdict says, as it should, what this simple sampler has not reached
+# in so few steps: the package's own preconditions its step, and moves faster.
 #
 # ## Into the package
 #
