@@ -25,7 +25,7 @@ from tests.readme_code import run
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SHELL = re.compile(r"(?P<skip><!-- not run: [^>]+? -->\n+)?^```sh\n(?P<code>.*?)^```", re.M | re.S)
 SMALL: dict[str, Any] = {
-    "generator": bdip.Hourglass(scales=2, channels_down=8, channels_up=8), "steps": 20, "progress": False,
+    "generator": bdip.Hourglass(scales=1, channels_down=4, channels_up=4), "steps": 20, "progress": False,
 }  # fmt: skip
 SIZE = 32
 
