@@ -1,7 +1,7 @@
 """Run the Python of the documentation's pages in small, and read its commands: `python -m tests.docs_code [PAGE ...]`.
 
 The pages' files (`noisy.png`, `mask.png`, …) are there, of 32 × 32 pixels. What a page does not set is set to something
-that ends in seconds: a tiny generator, twenty steps, no progress bar. Everything else is what a reader would run. Of commands
+that ends in seconds: a tiny generator, forty steps, no progress bar. Everything else is what a reader would run. Of commands
 the words are parsed, as `bdip` does it; those behind `<!-- not run: … -->` are not.
 """
 
@@ -25,7 +25,7 @@ from tests.readme_code import run
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SHELL = re.compile(r"(?P<skip><!-- not run: [^>]+? -->\n+)?^```sh\n(?P<code>.*?)^```", re.M | re.S)
 SMALL: dict[str, Any] = {
-    "generator": bdip.Hourglass(scales=1, channels_down=4, channels_up=4), "steps": 20, "progress": False,
+    "generator": bdip.Hourglass(scales=1, channels_down=4, channels_up=4), "steps": 40, "progress": False,
 }  # fmt: skip
 SIZE = 32
 
