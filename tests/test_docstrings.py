@@ -32,7 +32,6 @@ NO_EXAMPLE = {
     "bdip.operators.Operator": "a base class: its operators have examples",
     "bdip.Progress": "made by bdip alone, for callbacks",
 }
-# These may gain one at any time, without a change here.
 OWN = "bdip's own"
 NO_SOURCE = {
     "bdip.diagnostics.Blocks": "a record of chi2_blocks",
