@@ -1,7 +1,7 @@
-"""Run the Python of the documentation's pages in small, and read its commands: `python -m tests.docs_code`.
+"""Run the Python of the documentation's pages in small, and read its commands: `python -m tests.docs_code [PAGE ...]`.
 
 The pages' files (`noisy.png`, `mask.png`, …) are there, of 32 × 32 pixels. What a page does not set is set to something
-that ends in seconds: a tiny generator, twenty steps, no progress bar. Everything else is what a reader would run. Of commands
+that ends in seconds: a tiny generator, forty steps, no progress bar. Everything else is what a reader would run. Of commands
 the words are parsed, as `bdip` does it; those behind `<!-- not run: … -->` are not.
 """
 
@@ -9,21 +9,24 @@ import functools
 import os
 import re
 import shlex
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
+from numpy.typing import NDArray
 
 import bdip
-from bdip import cli
+from bdip.cli.parser import parser
 from tests.readme_code import run
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SHELL = re.compile(r"(?P<skip><!-- not run: [^>]+? -->\n+)?^```sh\n(?P<code>.*?)^```", re.M | re.S)
 SMALL: dict[str, Any] = {
-    "generator": bdip.Hourglass(scales=2, channels_down=8, channels_up=8), "steps": 20, "progress": False,
+    "generator": bdip.Hourglass(scales=1, channels_down=4, channels_up=4), "steps": 40, "progress": False,
 }  # fmt: skip
 SIZE = 32
 
@@ -48,9 +51,21 @@ def write_files() -> None:
     bdip.io.save_image("noisy.png", noisy, np.uint8)
     bdip.io.save_image("noisy.tif", noisy, np.float32)
     bdip.io.save_image("cells.tif", 20 * noisy, np.uint16)
+    stack = np.repeat(np.rint(20 * noisy).clip(0)[None].astype(np.uint16), 13, axis=0)
+    imageio.imwrite("stack.tif", stack, plugin="pillow", is_batch=True)
     bdip.io.save_image("photo.png", np.stack([noisy, noisy[::-1], noisy.T], axis=-1), np.uint8)
     bdip.io.save_image("scratches.png", 255 * (rng.random(clean.shape) < 0.1), np.uint8)
     np.save("clean.npy", clean)
+    write_data_of_operators(clean / 255)
+
+
+def write_data_of_operators(image: NDArray[np.float64]) -> None:
+    """A point of light, a sinogram of 20 angles, and the frequencies, of an image in [0, 1], without noise."""
+    star = np.asarray(bdip.Blur.gaussian(1.6).psf)
+    bdip.io.save_image("star.png", 255 * star / star.max(), np.uint8)
+    sinogram = bdip.Radon(np.linspace(0, 180, 20, endpoint=False))(image[..., None])
+    np.save("sinogram.npy", sinogram[..., 0])
+    np.save("kspace.npy", np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image), norm="ortho")))
 
 
 def read_commands(path: Path) -> int:
@@ -60,18 +75,19 @@ def read_commands(path: Path) -> int:
         for line in block["code"].replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if block["skip"] is None and words[:1] == ["bdip"]:
-                cli._parser().parse_args(words[1:])
+                parser().parse_args(words[1:])
                 count += 1
     return count
 
 
 def main() -> None:
-    """Each page but the decisions, in an order that is always the same."""
+    """The pages named, or each but the decisions, in an order that is always the same."""
     os.environ.setdefault("MPLBACKEND", "agg")
     bdip.sample, bdip.estimate = in_small(bdip.sample), in_small(bdip.estimate)
-    for page in sorted(DOCS.rglob("*.md")):
-        if page.is_relative_to(DOCS / "decisions"):
-            continue
+    bdip.sample_tiled = in_small(bdip.sample_tiled)
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    pages = [page for page in sorted(DOCS.rglob("*.md")) if "decisions" not in page.parts]
+    for page in named or pages:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)

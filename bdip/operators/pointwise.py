@@ -8,7 +8,13 @@ from bdip.trees import frozen_pytree
 
 @frozen_pytree()
 class Identity(Operator):
-    """A = I: denoising and inpainting."""
+    """A = I: denoising and inpainting.
+
+    Example:
+        >>> import jax.numpy as jnp, bdip
+        >>> bdip.Identity()(jnp.ones((1, 2, 1)))[..., 0]
+        Array([[1., 1.]], dtype=float32)
+    """
 
     @property
     def diagonal(self) -> bool:
@@ -27,6 +33,11 @@ class Mask(Operator):
 
     `weights` has shape (H, W, 1) or (H, W, C). `bdip.sample(image, mask)` needs no such operator;
     it is for compositions, such as `Mask(m) @ Downsample(4)`.
+
+    Example:
+        >>> import jax.numpy as jnp, bdip
+        >>> bdip.Mask(jnp.array([[[1.0], [0.0]]]))(jnp.full((1, 2, 1), 3.0))[..., 0]
+        Array([[3., 0.]], dtype=float32)
     """
 
     weights: Float[Array, "*grid C"]
