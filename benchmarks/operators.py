@@ -297,7 +297,7 @@ def main() -> None:
     parser.add_argument("--pictures", nargs="+", help="of those of the task [all]")
     parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
     parser.add_argument("--sampler", default="mclmc")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="operators", help="of the file in results/")
     parser.add_argument("--sheet", type=Path, help="a PNG file for the pictures")
