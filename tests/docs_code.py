@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 import bdip
 from bdip.cli.parser import parser
@@ -51,8 +51,8 @@ def write_files() -> None:
     bdip.io.save_image("noisy.png", noisy, np.uint8)
     bdip.io.save_image("noisy.tif", noisy, np.float32)
     bdip.io.save_image("cells.tif", 20 * noisy, np.uint16)
-    stack = np.repeat(np.rint(20 * noisy).clip(0)[None].astype(np.uint16), 13, axis=0)
-    imageio.imwrite("stack.tif", stack, plugin="pillow", is_batch=True)
+    pages = [Image.fromarray(np.rint(20 * noisy).clip(0).astype(np.uint16))] * 13
+    pages[0].save("stack.tif", save_all=True, append_images=pages[1:])
     bdip.io.save_image("photo.png", np.stack([noisy, noisy[::-1], noisy.T], axis=-1), np.uint8)
     bdip.io.save_image("scratches.png", 255 * (rng.random(clean.shape) < 0.1), np.uint8)
     np.save("clean.npy", clean)
