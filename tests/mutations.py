@@ -74,7 +74,7 @@ MUTATIONS = (
     Mutation("std not brought to the image's units", "problem.py",
              "return self._axes(np.asarray(unit, np.float32) * np.float32(self.span))",
              "return self._axes(np.asarray(unit, np.float32))", "sample"),
-    Mutation("sum for mean in the boxes", "operators/downsample.py", "boxes.mean(", "boxes.sum(", "linear"),
+    Mutation("sum for mean in the boxes", "operators/downsample.py", "channels).mean(axis", "channels).sum(axis", "linear"),
 )  # fmt: skip
 
 
