@@ -1,6 +1,7 @@
 """Figures made of curves: χ², PSNR and all else that is followed from step to step."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from bdip.plot.style import BLUE, CHAINS, GREEN, GREY, ORANGE, Picture, tidy
+from bdip.plot.style import (
+    BLUE,
+    CHAINS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    SKY,
+    Picture,
+    tidy,
+)
 from bdip.posterior import Posterior
 
 # Columns of a trace, and what stands at their axis.
@@ -21,28 +32,38 @@ NAMES = {
     "energy_error": "energy not conserved (nats)",
 }
 ROW_INCHES = 1.7
+METHODS = (
+    ORANGE,
+    BLUE,
+    GREEN,
+    PINK,
+    SKY,
+    GREY,
+)  # colours of a comparison, which has the descent first
 MOST_POINTS = 2000  # of a curve: more than a figure has dots across
 
 
-def plot_curves(curves: dict[str, dict[str, Any]], with_truth: bool) -> Figure:
+def plot_curves(
+    curves: dict[str, dict[str, Any]], with_truth: bool, levels: Mapping[str, float] | None = None
+) -> Figure:
     """PSNR, where the truth is known, and χ² against the step, for each method of a comparison.
 
-    `curves` maps a method to "step", "chi2" and, with the truth, "draw" and "mean" (dB, (t,)).
+    `curves` maps a method to "step", "chi2" and, with the truth, "draw" and "mean" (dB, (t,)); `levels` maps what else
+    there is to its PSNR, such as the noisy image. Steps are on a logarithmic axis: what a descent gains and loses
+    again, it does in the first hundreds.
     """
-    figure = Picture(figsize=(7, 6.4 if with_truth else 3.6), layout="constrained")
+    figure = Picture(figsize=(8.4, 6.4 if with_truth else 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1 + with_truth, 1, sharex=True))
-    for (name, curve), colour in zip(curves.items(), (ORANGE, BLUE, GREEN, GREY), strict=False):
+    for (name, curve), colour in zip(curves.items(), cycle(METHODS)):
         if with_truth:
-            single = {"linewidth": 1, "alpha": 0.55 if curve["averages"] else 1}
-            label = f"{name}: single draw" if curve["averages"] else f"{name}: output"
-            panels[0].plot(curve["step"], curve["draw"], color=colour, label=label, **single)
-            if curve["averages"]:
-                average = f"{name}: running mean"
-                panels[0].plot(curve["step"], curve["mean"], color=colour, lw=2.2, label=average)
+            _psnr(panels[0], name, curve, colour)
         panels[-1].plot(curve["step"], curve["chi2"], color=colour, label=name)
     if with_truth:
+        for name, level in (levels or {}).items():
+            panels[0].axhline(level, color=GREY, linestyle="--", linewidth=1, label=name)
+        heights = [curve[k] for curve in curves.values() for k in ("draw", "mean")]
+        panels[0].set_ylim(*limits(np.concatenate([*heights, [*(levels or {}).values()]])))
         panels[0].set_ylabel("PSNR against the truth (dB)")
-        panels[0].legend(frameon=False)
     panels[-1].axhline(1, color=GREY, linestyle=":", linewidth=1)
     panels[-1].set_yscale("log")
     panels[-1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -50,11 +71,23 @@ def plot_curves(curves: dict[str, dict[str, Any]], with_truth: bool) -> Figure:
     panels[-1].yaxis.set_minor_formatter(NullFormatter())
     panels[-1].set_ylabel("χ² (below 1: fits the noise)")
     panels[-1].set_xlabel("step")
-    if not with_truth:
-        panels[-1].legend(frameon=False)
+    panels[-1].set_xscale("log")
+    panels[-1].xaxis.set_major_formatter("{x:g}")
+    panels[0].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     for panel in panels:
         tidy(panel)
     return figure
+
+
+def _psnr(axes: Axes, name: str, curve: dict[str, Any], colour: str) -> None:
+    """The single outputs of a method, thin where there is an average as well."""
+    kind = "single draw" if curve["averages"] else "output"
+    alpha = 0.55 if curve["averages"] else 1
+    axes.plot(
+        curve["step"], curve["draw"], color=colour, lw=1, alpha=alpha, label=f"{name}: {kind}"
+    )
+    if curve["averages"]:
+        axes.plot(curve["step"], curve["mean"], color=colour, lw=2.2, label=f"{name}: running mean")
 
 
 def plot_trace(posterior: Posterior) -> Figure:

@@ -84,7 +84,7 @@ class Mclmc:
     step_size: Schedule
     temperature: float = 1.0
     warmup: int = 0
-    momentum: float = 0.95
+    momentum: float = 0.99
     decay: float = 0.99
     damping: float = 1.0
     granularity: str = "weight"

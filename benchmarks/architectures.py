@@ -1,0 +1,258 @@
+"""What makes a better prior, and a better recipe? One change at a time to the defaults, at equal steps.
+
+    python -m benchmarks.architectures --quick                       # 48 × 48 pixels, one picture: minutes
+    python -m benchmarks.architectures                               # all: a night on 2 cores
+    python -m benchmarks.architectures --variants "no skips" "6 scales" --tasks hole --methods mclmc adam
+    python -m benchmarks.architectures --variants                    # the table of what is there
+
+Pictures of set11 averaged to 128 × 128 pixels and cut to the middle; noise and mask are new for each seed:
+
+- `denoise`: σ = 25/255;
+- `inpaint`: half of the pixels missing, σ = 10/255;
+- `hole`: a quarter of the width, square, missing in the middle, σ = 10/255; the figures are those of the hole.
+
+`mclmc` is the posterior mean of the default sampler after so many steps; `adam` is the Deep Image Prior's descent with its jitter,
+stopped at its best by an oracle, and at its end. A difference to the base is paired: of the same picture, seed and task.
+Rows are kept in `results/NAME.json`; a run adds those that are not there.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from time import perf_counter
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bdip
+from bdip.compare import follow
+from bdip.diagnostics import coverage, psnr
+from bdip.job import STEP_FROM, STEP_SHARE
+from bdip.networks.base import Generator
+from bdip.samplers import Adam, Constant, Cooling, Mclmc, Sampler
+from benchmarks import images, record
+from benchmarks.kernels import cut
+
+BASE = "as it is"
+
+
+class Change(NamedTuple):
+    """What differs from the defaults: fields of the hourglass or another generator, of the sampler, options of `sample`."""
+
+    generator: Mapping[str, Any] | Generator = MappingProxyType({})
+    sampler: Mapping[str, Any] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
+    rate: float = 1.0  # times the step size, or Adam's learning rate
+
+
+VARIANTS: dict[str, Change] = {
+    BASE: Change(),
+    "2 scales": Change({"scales": 2}),
+    "3 scales": Change({"scales": 3}),
+    "5 scales": Change({"scales": 5}),
+    "6 scales": Change({"scales": 6}),
+    "no skips": Change({"channels_skip": 0}),
+    "no skips, 2 scales": Change({"channels_skip": 0, "scales": 2}),
+    "no skips, 3 scales": Change({"channels_skip": 0, "scales": 3}),
+    "no skips, 5 scales": Change({"channels_skip": 0, "scales": 5}),
+    "skips of 16": Change({"channels_skip": 16}),
+    "skips of 128": Change({"channels_skip": 128}),
+    "nearest": Change({"upsample": "nearest"}),
+    "5 × 5 down": Change({"kernel_down": 5}),
+    "5 × 5 up": Change({"kernel_up": 5}),
+    "relu": Change({"activation": "relu"}),
+    "swish": Change({"activation": "swish"}),
+    "elu": Change({"activation": "elu"}),
+    "padding by zeros": Change({"padding": "zero"}),
+    "coordinates": Change({"latent": "coordinates"}),
+    "latent of 1": Change({"latent_scale": 1.0}),
+    "latent of 0.01": Change({"latent_scale": 0.01}),
+    "8 latent channels": Change({"latent_channels": 8}),
+    "linear output": Change({"output": "linear"}),
+    "16 channels": Change({"channels_down": 16, "channels_up": 16}),
+    "32 channels": Change({"channels_down": 32, "channels_up": 32}),
+    "96 channels": Change({"channels_down": 96, "channels_up": 96}),
+    "resnet": Change(bdip.ResNet()),
+    "unet": Change(bdip.UNet(scales=3, channels=16)),
+    "deep decoder": Change(bdip.DeepDecoder()),
+    "λ = 0.1": Change(options={"weight_precision": 0.1}),
+    "λ = 0.3": Change(options={"weight_precision": 0.3}),
+    "λ = 3": Change(options={"weight_precision": 3.0}),
+    "λ = 10": Change(options={"weight_precision": 10.0}),
+    "c = 0.9": Change(sampler={"momentum": 0.9}),
+    "c = 0.95": Change(sampler={"momentum": 0.95}),
+    "c = 0.98": Change(sampler={"momentum": 0.98}),
+    "c = 0.99": Change(sampler={"momentum": 0.99}),
+    "c = 0.995": Change(sampler={"momentum": 0.995}),
+    "δ = 3": Change(sampler={"damping": 3.0}),
+    "one gain a tensor": Change(sampler={"granularity": "tensor"}),
+    "rate / 10": Change(rate=0.1),
+    "rate / 3": Change(rate=1 / 3),
+    "rate · 3": Change(rate=3.0),
+    "rate · 10": Change(rate=10.0),
+    "2 chains, half as long": Change(options={"chains": 2}),
+    "4 chains, a quarter as long": Change(options={"chains": 4}),
+}
+PICTURES = ("peppers256", "house", "barbara")
+TASKS = ("denoise", "inpaint", "hole")
+METHODS = ("mclmc", "adam")
+HEADER = (
+    "| change | task | mean, dB | gain, dB (pairs) | χ² | 90 % coverage | descent at its best, dB | gain, dB (pairs) "
+    "| at its end, dB |\n|" + "---|" * 9
+)
+KEY = ("variant", "task", "method", "picture", "seed", "pixels", "steps")
+
+
+def measure(
+    variant: str, task: str, method: str, picture: str, seed: int, pixels: int, steps: int
+) -> dict[str, Any]:
+    """One run, as a row of figures; decibels against the clean picture, from 0 to 1."""
+    clean = cut(picture, pixels)
+    std = 25 / 255 if task == "denoise" else 10 / 255
+    mask = seen(task, clean.shape, seed)
+    counted = ~mask if task == "hole" else np.ones(clean.shape, bool)
+    change = VARIANTS[variant]
+    chains = change.options.get("chains", 1)
+    started = perf_counter()
+    posterior, curve = follow(
+        images.add_noise(clean, std, seed), mask, clean=clean, sampler=sampler(method, change, std),
+        scores={"counted": lambda truth, image: psnr(truth[counted], image[counted])}, block=50,
+        seed=seed, noise_std=std, data_range=(0, 1), generator=generator(change), progress=False,
+        steps=steps // chains, **change.options,
+    )  # fmt: skip
+    row = {
+        "variant": variant, "task": task, "method": method, "picture": picture, "seed": seed,
+        "pixels": pixels, "steps": steps, "seconds": perf_counter() - started,
+        "commit": record.surroundings()["commit"], "chi2": float(curve["chi2"][-1]),
+        "psnr": psnr(clean[counted], posterior.mean[counted]), "settings": posterior.settings,
+    }  # fmt: skip
+    if method == "adam":
+        return row | {"psnr": float(np.max(curve["counted of draw"])), "last": row["psnr"]}
+    held = coverage(clean[counted], posterior.mean[counted], posterior.std[counted])
+    return row | {"coverage": held, **posterior.diagnostics}
+
+
+def generator(change: Change) -> Generator:
+    """The default hourglass with the change, or what stands in its place."""
+    given = change.generator
+    return bdip.Hourglass(**given) if isinstance(given, Mapping) else given
+
+
+def sampler(method: str, change: Change, std: float) -> str | Sampler:
+    """The sampler with the change, and with the step size that it has by default for this σ (unit range)."""
+    if method == "adam":
+        if change.rate == 1:
+            return "adam+jitter"
+        return Adam(Constant(0.01 * change.rate))  # without jitter, which a name adds
+    found = Mclmc.default(0.0)
+    share = change.rate * min(1.0, max(STEP_SHARE, std / STEP_FROM))
+    assert isinstance(found.step_size, Cooling)
+    step_size = Cooling(change.rate * found.step_size.hot, share * found.step_size.cold)
+    return replace(found, step_size=step_size, **change.sampler)
+
+
+def seen(task: str, shape: tuple[int, ...], seed: int) -> NDArray[np.bool_]:
+    """Which pixels are observed."""
+    if task == "inpaint":
+        return images.random_mask(shape, 0.5, seed)
+    mask = np.ones(shape, bool)
+    if task == "hole":
+        middle = tuple(slice(3 * n // 8, 5 * n // 8) for n in shape)
+        mask[middle] = False
+    return mask
+
+
+class Paired(NamedTuple):
+    """A mean difference to the base, its standard error (NaN of one pair), and how many pairs there are."""
+
+    mean: float
+    error: float
+    pairs: int
+
+
+def paired(rows: list[dict[str, Any]], variant: str, task: str, method: str) -> Paired:
+    """How much better (dB) the variant is than the base on the same pictures and seeds."""
+    found = {
+        (row["variant"], row["picture"], row["seed"], row["pixels"], row["steps"]): row["psnr"]
+        for row in rows
+        if (row["task"], row["method"]) == (task, method)
+    }
+    differences = [
+        value - found[(BASE, *rest)]
+        for (name, *rest), value in found.items()
+        if name == variant and (BASE, *rest) in found
+    ]
+    count = len(differences)
+    if not count:
+        return Paired(np.nan, np.nan, 0)
+    error = np.std(differences, ddof=1) / count**0.5 if count > 1 else np.nan
+    return Paired(float(np.mean(differences)), float(error), count)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A line a variant and task: what the sampler and the descent gain by the change."""
+    lines = [HEADER]
+    for variant in VARIANTS:
+        for task in TASKS:
+            some = [row for row in rows if (row["variant"], row["task"]) == (variant, task)]
+            if some:
+                lines.append(line(variant, task, some, rows))
+    return "\n".join(lines)
+
+
+def line(variant: str, task: str, some: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+    """A line of the table, of the rows of this variant and task."""
+    cells = [variant, task]
+    for method in METHODS:
+        own = [row for row in some if row["method"] == method]
+        for name in ("psnr", "last") if method == "adam" else ("psnr", "chi2", "coverage"):
+            values = [row[name] for row in own]
+            digits = 2 if name in ("psnr", "last") else 3
+            cells.append(f"{np.mean(values):.{digits}f}" if values else "–")
+        gain = paired(rows, variant, task, method)
+        error = "" if np.isnan(gain.error) else f" ± {gain.error:.2f}"
+        told = f"{gain.mean:+.2f}{error} ({gain.pairs})" if gain.pairs and variant != BASE else "–"
+        cells.insert(len(cells) - (1 if method == "adam" else 2), told)
+    return "| " + " | ".join(cells) + " |"
+
+
+def kept(name: str) -> list[dict[str, Any]]:
+    """The rows of `results/name.json`; none where there is no such file."""
+    path = record.RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def main() -> None:
+    """Run what is asked for and not there yet, write each row, print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--tasks", nargs="+", default=["denoise"], choices=TASKS)
+    parser.add_argument("--methods", nargs="+", default=["mclmc"], choices=METHODS)
+    parser.add_argument("--pictures", nargs="+", default=list(PICTURES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--pixels", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--quick", action="store_true", help="48 pixels, 600 steps, one picture")
+    parser.add_argument("--name", default="architectures", help="of the file in results/")
+    options = parser.parse_args()
+    pictures, pixels, steps = options.pictures, options.pixels, options.steps
+    if options.quick:
+        pictures, pixels, steps = pictures[:1], 48, 600
+    asked = product(
+        options.seeds, [BASE, *options.variants], options.tasks, options.methods, pictures
+    )
+    for seed, variant, task, method, picture in asked if options.variants else ():
+        key = (variant, task, method, f"set11/{picture}", seed, pixels, steps)
+        if key not in {tuple(row[part] for part in KEY) for row in kept(options.name)}:
+            row = measure(*key)
+            record.save(options.name, [*kept(options.name), row])
+            print(f"{' · '.join(map(str, key))}: {row['psnr']:.2f} dB", flush=True)
+    print(table(kept(options.name)))
+
+
+if __name__ == "__main__":
+    main()
