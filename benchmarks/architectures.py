@@ -17,7 +17,6 @@ Rows are kept in `results/NAME.json`; a run adds those that are not there.
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
@@ -220,12 +219,6 @@ def line(variant: str, task: str, some: list[dict[str, Any]], rows: list[dict[st
     return "| " + " | ".join(cells) + " |"
 
 
-def kept(name: str) -> list[dict[str, Any]]:
-    """The rows of `results/name.json`; none where there is no such file."""
-    path = record.RESULTS / f"{name}.json"
-    return json.loads(path.read_text())["rows"] if path.exists() else []
-
-
 def main() -> None:
     """Run what is asked for and not there yet, write each row, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -247,11 +240,11 @@ def main() -> None:
     )
     for seed, variant, task, method, picture in asked if options.variants else ():
         key = (variant, task, method, f"set11/{picture}", seed, pixels, steps)
-        if key not in {tuple(row[part] for part in KEY) for row in kept(options.name)}:
+        if key not in {tuple(row[part] for part in KEY) for row in record.kept(options.name)}:
             row = measure(*key)
-            record.save(options.name, [*kept(options.name), row])
+            record.save(options.name, [*record.kept(options.name), row])
             print(f"{' · '.join(map(str, key))}: {row['psnr']:.2f} dB", flush=True)
-    print(table(kept(options.name)))
+    print(table(record.kept(options.name)))
 
 
 if __name__ == "__main__":

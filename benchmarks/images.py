@@ -76,10 +76,22 @@ def crop96() -> Image:
 
 
 def average(image: Image, factor: int) -> Image:
-    """Means (H/factor, W/factor) of the square blocks of a grey image."""
-    height, width = (size // factor for size in image.shape)
-    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor)
+    """Means (H/factor, W/factor) or (H/factor, W/factor, C) of the square blocks of an image."""
+    height, width = (size // factor for size in image.shape[:2])
+    blocks = image[: height * factor, : width * factor].reshape(
+        height, factor, width, factor, *image.shape[2:]
+    )
     return blocks.mean(axis=(1, 3))
+
+
+def reduced(name: str, pixels: int | None) -> Image:
+    """A picture averaged to little more than so many pixels a side, and the middle square of that; the whole without."""
+    whole = load(name)
+    if pixels is None:
+        return whole
+    small = average(whole, max(1, min(whole.shape[:2]) // pixels))
+    top, left = ((size - pixels) // 2 for size in small.shape[:2])
+    return small[top : top + pixels, left : left + pixels]
 
 
 def add_noise(image: Image, std: float, seed: int = 0) -> Image:

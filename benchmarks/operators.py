@@ -16,7 +16,6 @@ Rows are kept in `results/NAME.json`; a run adds its own, and replaces those of 
 """
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -229,12 +228,6 @@ def merged(rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, An
     return [*rows[:place], row, *rows[place + 1 :]]
 
 
-def kept(name: str) -> list[dict[str, Any]]:
-    """The rows of `results/name.json`; none where there is no such file."""
-    path = record.RESULTS / f"{name}.json"
-    return json.loads(path.read_text())["rows"] if path.exists() else []
-
-
 def measure(
     name: str, task: Task, pictured: str, side: int, **options: Any
 ) -> tuple[dict[str, Any], list[Any]]:
@@ -322,7 +315,7 @@ def main() -> None:
                 )
             sheets.append(sheet)
             print(line(row), flush=True)
-            path = record.save(options.name, merged(kept(options.name), row))
+            path = record.save(options.name, merged(record.kept(options.name), row))
             if options.sheet:
                 plot_rows(sheets, 1).savefig(options.sheet, dpi=70)
     print(f"written to {path}")

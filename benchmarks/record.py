@@ -23,6 +23,12 @@ def save(name: str, rows: list[dict[str, Any]], **more: Any) -> Path:
     return path
 
 
+def kept(name: str) -> list[dict[str, Any]]:
+    """The rows of `results/name.json`; none where there is no such file."""
+    path = RESULTS / f"{name}.json"
+    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+
+
 def surroundings() -> dict[str, Any]:
     """Commit (with "+" where files differ from it), versions, device, and the time."""
     return {

@@ -10,20 +10,18 @@ hourglass. "Best" is what an oracle would have stopped at. Rows are kept in `res
 """
 
 import argparse
-import json
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 import bdip
 from bdip.compare import follow
 from bdip.diagnostics import coverage, psnr
 from bdip.plot import plot_curves
 from benchmarks import images, record
+from benchmarks.scoring import ssim
 
 NOISE_STD = 25 / 255
 METHODS = (
@@ -70,16 +68,6 @@ def crop(pixels: int) -> images.Image:
     return whole[margin : margin + pixels, margin : margin + pixels]
 
 
-def ssim(truth: NDArray[Any], image: NDArray[Any]) -> float:
-    """Structural similarity (Wang et al. 2004) of images (H, W, C) from 0 to 1, with the Gaussian window of the paper."""
-    return float(
-        structural_similarity(
-            np.asarray(truth, np.float64), np.asarray(image, np.float64), data_range=1.0, channel_axis=-1,
-            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-        )
-    )  # fmt: skip
-
-
 def rounded(values: Any) -> Any:
     """Numbers of a curve with five digits, None for those that are none: enough for a figure, and small as JSON."""
     if isinstance(values, bool | np.bool_):
@@ -118,10 +106,8 @@ def drawn(rows: list[dict[str, Any]], size: Size) -> Any:
 
 
 def kept(name: str, size: Size) -> list[dict[str, Any]]:
-    """The rows of `results/name.json` of this size; none where there is no such file."""
-    path = record.RESULTS / f"{name}.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [row for row in rows if all(row[part] == size[part] for part in size)]
+    """The rows of `results/name.json` of this size."""
+    return [row for row in record.kept(name) if all(row[part] == size[part] for part in size)]
 
 
 def main() -> None:

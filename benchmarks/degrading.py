@@ -1,0 +1,115 @@
+"""What is done to a picture before it is restored: noise, missing pixels, text, fewer pixels, JPEG."""
+
+import io
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw, JpegImagePlugin
+
+import bdip
+from benchmarks import images, peers
+
+Image = NDArray[Any]
+
+INPAINTING_STD = 5 / 255  # of pixels that nobody made noisy: where chains mix (docs/decisions/0005)
+SMALL_STD = 2 / 255  # the same, of fewer and larger pixels
+TEXT = "All pictures are of something else. "
+
+
+class Degraded(NamedTuple):
+    """The data, which pixels are observed, what made the data of the picture, σ (unit range), and the peers' answers."""
+
+    data: Image
+    noise_std: float
+    peers: dict[str, Image]
+    mask: NDArray[np.bool_] | None = None
+    operator: Any = None
+
+
+class Task(NamedTuple):
+    """Which pictures, and what is done to one of them with a seed; `luminance`: judged by that alone, as published."""
+
+    groups: tuple[str, ...]
+    degrade: Callable[[Image, int], Degraded]
+    luminance: bool = False
+
+
+def noisy(levels: float, clipped: bool, clean: Image, seed: int) -> Degraded:
+    """White noise of so many grey levels of 255."""
+    std = levels / 255
+    data = images.add_noise(clean, std, seed)
+    data = np.clip(data, 0, 1) if clipped else data
+    return Degraded(data, std, peers.denoised(data, std))
+
+
+def missing(share: float, clean: Image, seed: int) -> Degraded:
+    """So many of the pixels missing, at random."""
+    return masked(clean, images.random_mask(clean.shape, 1 - share, seed))
+
+
+def written_on(clean: Image, seed: int) -> Degraded:
+    """Lines of text over the picture."""
+    return masked(clean, ~text(*clean.shape[:2]))
+
+
+def masked(clean: Image, mask: NDArray[np.bool_]) -> Degraded:
+    """The picture where the mask is True."""
+    data = np.where(mask if clean.ndim == 2 else mask[..., None], clean, 0).astype(np.float32)
+    return Degraded(data, INPAINTING_STD, peers.inpainted(data, mask), mask)
+
+
+def text(height: int, width: int) -> NDArray[np.bool_]:
+    """Where letters (H, W) stand, line under line, in Pillow's own font."""
+    canvas = PillowImage.new("1", (width, height))
+    draw, size = ImageDraw.Draw(canvas), max(8, height // 16)
+    for number, top in enumerate(range(2, height, 2 * size)):
+        line = (TEXT * 9)[5 * number :]
+        draw.text((2, top), line, fill=1, font_size=size)
+    return np.asarray(canvas, bool)
+
+
+def fewer(factor: int, clean: Image, seed: int) -> Degraded:
+    """Cubic down-sampling with the kernel stretched, as papers on super-resolution do it."""
+    operator = bdip.Downsample(factor, "lanczos2")
+    image = clean if clean.ndim == 3 else clean[..., None]
+    data = np.asarray(operator(jnp.asarray(image, jnp.float32)))
+    data = data if clean.ndim == 3 else data[..., 0]
+    return Degraded(data, SMALL_STD, peers.enlarged(data, clean.shape), operator=operator)
+
+
+def compressed(quality: int, clean: Image, seed: int) -> Degraded:
+    """A JPEG of so much quality, decoded again; σ is that of its rounding."""
+    stream = io.BytesIO()
+    PillowImage.fromarray(np.rint(255 * clean).astype(np.uint8)).save(
+        stream, "JPEG", quality=quality
+    )
+    with PillowImage.open(stream) as picture:
+        assert isinstance(picture, JpegImagePlugin.JpegImageFile)
+        std = rounding_std(picture.quantization[0])
+        data = (np.asarray(picture) / 255).astype(np.float32)
+    return Degraded(data, std, peers.deblocked(data, std))
+
+
+def rounding_std(steps: Any) -> float:
+    """σ (unit range) of a pixel from the steps q of a JPEG's luminance, √(Σ q²/12 /64)/255: at most, for what is
+    rounded to zero may have been smaller than half a step.
+    """
+    return float(np.sqrt(np.mean(np.square(np.asarray(steps, np.float64)) / 12)) / 255)
+
+
+TASKS: dict[str, Task] = {
+    **{f"denoise-{n}": Task(("set9",), partial(noisy, n, False)) for n in (15, 25, 50)},
+    **{f"denoise-{n}-clipped": Task(("set9",), partial(noisy, n, True)) for n in (15, 25, 50)},
+    **{f"inpaint-{n}": Task(("set11",), partial(missing, n / 100)) for n in (50, 70, 90)},
+    "text": Task(("set11",), written_on),
+    **{
+        f"superresolve-{n}": Task(("superresolution/set5", "superresolution/set14"), partial(fewer, n), True)
+        for n in (2, 4, 8)
+    },
+    **{f"jpeg-{n}": Task(("set9",), partial(compressed, n)) for n in (10, 20)},
+}  # fmt: skip

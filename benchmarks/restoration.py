@@ -1,0 +1,288 @@
+"""How good are the pictures? bdip beside descent stopped by an oracle, the published heuristic, and classical methods.
+
+    python -m benchmarks.restoration --protocol quick                          # minutes
+    python -m benchmarks.restoration --tasks denoise-25 --seeds 0 1 2          # the `cpu` protocol, 128 × 128 pixels
+    python -m benchmarks.restoration --protocol full                           # the papers' sizes, for a GPU
+    python -m benchmarks.restoration --methods --sheets build/sheets           # tables and pictures of what is there
+
+Tasks are those of `degrading.py`; noise, masks and weights are new for each seed. No setting of `bdip` looks at the truth: it runs with its
+defaults until it ends by itself. "dip (oracle)" is the Deep Image Prior's recipe (Adam, 0.01, jitter 1/30), of whose outputs and averages the
+best one *with the truth at hand* is taken; "dip" is the last average. Rows are kept in `results/NAME.json`, a run adds those that are not there;
+two runs at once need two names, and `--merge` joins them.
+"""
+
+import argparse
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bdip
+from bdip.compare import follow
+from bdip.diagnostics import coverage, psnr
+from bdip.plot import plot_rows
+from benchmarks import images, record
+from benchmarks.degrading import TASKS, Degraded
+from benchmarks.scoring import luminance, ssim
+
+Image = NDArray[Any]
+Restored = dict[str, tuple[Image, dict[str, Any]]]  # images by method, each with what it tells
+
+
+class Protocol(NamedTuple):
+    """Pixels a side (None: the whole picture), the generator, pictures of a group, steps of what cannot end by itself, and the others' most."""
+
+    pixels: int | None
+    generator: bdip.Hourglass
+    pictures: int | None
+    steps: int
+    most: int
+
+
+PROTOCOLS = {
+    "quick": Protocol(48, bdip.Hourglass(scales=3, channels_down=16, channels_up=16), 2, 600, 1500),
+    "cpu": Protocol(128, bdip.Hourglass(), None, 3000, 20_000),
+    "full": Protocol(
+        None, bdip.Hourglass(scales=5, channels_down=128, channels_up=128), None, 3000, 20_000
+    ),
+}
+METHODS = ("classical", "dip", "gp-dip", "bdip")
+ORACLE = "dip (oracle)"
+BLOCK = 25  # steps between two of the outputs among which the oracle chooses
+KEY = ("protocol", "pixels", "task", "picture", "seed", "run")
+
+
+def measure(
+    protocol: str, pixels: int | None, task: str, picture: str, seed: int, run: str
+) -> list[dict[str, Any]]:
+    """The rows of one run: one of a method of ours, one of each classical method."""
+    clean = images.reduced(picture, pixels)
+    degraded = TASKS[task].degrade(clean, seed)
+    key = {"protocol": protocol, "pixels": pixels, "task": task, "picture": picture, "seed": seed}
+    key |= {"run": run, "commit": record.surroundings()["commit"]}
+    if run == "classical":
+        found: Restored = {name: (image, {}) for name, image in degraded.peers.items()}
+    else:
+        found = restored(run, clean, degraded, PROTOCOLS[protocol], seed)
+    judge = luminance if TASKS[task].luminance else np.asarray
+    rows = []
+    for method, (image, told) in found.items():
+        scores = {
+            "psnr": psnr(judge(clean), judge(image)),
+            "ssim": ssim(judge(clean), judge(image)),
+        }
+        rows.append({**key, "method": method, **scores, **told})
+        keep(image, key, method)
+    return rows
+
+
+def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
+    """The images of a method of ours by name, each with what it tells."""
+    fixed = {} if run == "bdip" else {"steps": protocol.steps}
+    started = perf_counter()
+    posterior, curve, best = followed(
+        degraded.data, degraded.mask, clean, operator=degraded.operator, noise_std=degraded.noise_std,
+        sampler={"bdip": "mclmc", "dip": "adam+jitter+average"}.get(run, run), seed=seed,
+        generator=protocol.generator, **(fixed or {"max_steps": protocol.most}),
+    )  # fmt: skip
+    told = {
+        "seconds": perf_counter() - started, "steps": int(curve["step"][-1]),
+        "chi2": float(curve["chi2"][-1]), "settings": posterior.settings,
+    }  # fmt: skip
+    if run == "dip":
+        step, image = best
+        return {"dip": (posterior.mean, told), ORACLE: (image, {**told, "steps": step})}
+    draws = posterior.draws.reshape(-1, *clean.shape)
+    told |= {
+        **posterior.diagnostics, "stopped": posterior.settings.get("stopped"),
+        "draw": float(np.mean([psnr(clean, draw) for draw in draws])),
+        "coverage": coverage(clean, posterior.mean, posterior.std),
+        "std": float(np.sqrt(np.mean(posterior.std**2))),
+    }  # fmt: skip
+    return {run: (posterior.mean, told)}
+
+
+def followed(
+    data: Image, mask: Image | None, clean: Image, **options: Any
+) -> tuple[bdip.Posterior, dict[str, Any], tuple[int, Image]]:
+    """The posterior, its curve, and the step and image of the best that an oracle could have stopped at."""
+    best: dict[str, Any] = {"psnr": -np.inf, "looks": 0}
+
+    def look(truth: Image, image: Image) -> float:
+        best["looks"] += 1
+        score = psnr(truth, image)
+        if score > best["psnr"]:
+            best.update(psnr=score, image=image.reshape(clean.shape), look=best["looks"])
+        return score
+
+    posterior, curve = follow(
+        data, mask, clean=clean, scores={"oracle": look}, block=BLOCK, data_range=(0, 1),
+        channel_axis=-1 if clean.ndim == 3 else None, progress=False, **options,
+    )  # fmt: skip
+    step = int(curve["step"][(best["look"] - 1) % len(curve["step"])])
+    return posterior, curve, (step, best["image"])
+
+
+def keep(image: Image, key: dict[str, Any], method: str) -> None:
+    """Write the image for the sheets, outside the repository's files."""
+    folder = record.RESULTS.parents[1] / "build" / "restoration"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "-".join(str(key[part]).replace("/", "_") for part in KEY[:5])
+    np.save(folder / f"{name}-{method}.npy", image.astype(np.float32))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Means over pictures and seeds with standard errors, of each protocol, task and method."""
+    lines = [
+        "| protocol | task | method | pictures | runs | PSNR, dB | SSIM | gain over BM3D or the best peer, dB | mean − draw "
+        "| χ² | 90 % coverage | s |",
+        "|" + "---|" * 12,
+    ]
+    for group in sorted({(r["protocol"], r["pixels"] or 0, r["task"]) for r in rows}):
+        some = [r for r in rows if (r["protocol"], r["pixels"] or 0, r["task"]) == group]
+        for method in dict.fromkeys(r["method"] for r in some):
+            lines.append(line(f"{group[0]} {group[1] or ''}".strip(), group[2], method, some))
+    return "\n".join(lines)
+
+
+def line(protocol: str, task: str, method: str, rows: list[dict[str, Any]]) -> str:
+    """A line of the table."""
+    own = [row for row in rows if row["method"] == method]
+    value, error = averaged([row["psnr"] for row in own])
+    cells = [protocol, task, method, str(len({row["picture"] for row in own})), str(len(own))]
+    cells += [f"{value:.2f} ± {error:.2f}", f"{np.mean([row['ssim'] for row in own]):.3f}"]
+    peer = rival(rows)
+    gains = [row["psnr"] - found for row in own if (found := score_of(rows, row, peer)) is not None]
+    gain, spread = averaged(gains) if gains else (np.nan, np.nan)
+    cells.append("–" if method == peer or not gains else f"{gain:+.2f} ± {spread:.2f} ({peer})")
+    gaps = [row["psnr"] - row["draw"] for row in own if "draw" in row]
+    cells.append(f"{np.mean(gaps):.2f}" if gaps else "–")
+    for name, digits in (("chi2", 3), ("coverage", 3), ("seconds", 0)):
+        values = [row[name] for row in own if name in row]
+        cells.append(f"{np.mean(values):.{digits}f}" if values else "–")
+    return "| " + " | ".join(cells) + " |"
+
+
+def averaged(values: list[float]) -> tuple[float, float]:
+    """Mean and its standard error, over runs as they are: NaN of one."""
+    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
+    return float(np.mean(values)), float(error)
+
+
+def rival(rows: list[dict[str, Any]]) -> str:
+    """BM3D, or else the classical method that is best on average."""
+    peers = {row["method"] for row in rows if row["run"] == "classical"}
+    if "BM3D" in peers or not peers:
+        return "BM3D"
+    return max(peers, key=lambda p: np.mean([row["psnr"] for row in rows if row["method"] == p]))
+
+
+def score_of(rows: list[dict[str, Any]], row: dict[str, Any], method: str) -> float | None:
+    """PSNR of another method on the picture and seed of a row."""
+    for other in rows:
+        if other["method"] == method and all(other[k] == row[k] for k in ("picture", "seed")):
+            return float(other["psnr"])
+    return None
+
+
+def duels(rows: list[dict[str, Any]]) -> str:
+    """Of each task and picture: bdip's mean against the oracle's choice, means over the seeds."""
+    lines = [
+        f"| task | picture | bdip, dB | {ORACLE}, dB | BM3D or the best peer, dB |",
+        "|---|---|---|---|---|",
+    ]
+    for task, pixels in sorted({(r["task"], r["pixels"] or 0) for r in rows}):
+        some = [r for r in rows if (r["task"], r["pixels"] or 0) == (task, pixels)]
+        for picture in sorted({row["picture"] for row in some}):
+            found = [
+                np.mean(
+                    [r["psnr"] for r in some if (r["picture"], r["method"]) == (picture, m)]
+                    or [np.nan]
+                )
+                for m in ("bdip", ORACLE, rival(some))
+            ]
+            cells = " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in found)
+            lines.append(f"| {task}, {pixels or 'whole'} | {picture} | {cells} |")
+    return "\n".join(lines)
+
+
+def sheets(rows: list[dict[str, Any]], folder: Path) -> None:
+    """A PNG a task: truth, data, the best peer, the oracle's choice, the posterior mean; of the first seed."""
+    kept = record.RESULTS.parents[1] / "build" / "restoration"
+    folder.mkdir(parents=True, exist_ok=True)
+    for protocol, pixels, task in sorted(
+        {(r["protocol"], r["pixels"], r["task"]) for r in rows}, key=str
+    ):
+        some = [
+            r for r in rows if (r["protocol"], r["pixels"], r["task"]) == (protocol, pixels, task)
+        ]
+        seed, lines = min(r["seed"] for r in some), []
+        for picture in sorted({row["picture"] for row in some}):
+            clean = images.reduced(picture, pixels)
+            data = TASKS[task].degrade(clean, seed).data
+            shown = [("truth", clean), (task, data)]
+            for method in (rival(some), ORACLE, "bdip"):
+                stem = "-".join(
+                    str(v).replace("/", "_") for v in (protocol, pixels, task, picture, seed)
+                )
+                path = kept / f"{stem}-{method}.npy"
+                if path.exists():
+                    image = np.load(path)
+                    shown.append((f"{method} {psnr(clean, image):.2f} dB", image))
+            lines.append([(name, np.clip(image, 0, 1)) for name, image in shown])
+        plot_rows(lines[:6], 1).savefig(folder / f"{protocol}-{pixels}-{task}.png", dpi=80)
+
+
+def main() -> None:
+    """Run what is asked for and not there yet, write each row, print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--protocol", default="cpu", choices=list(PROTOCOLS))
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--pictures", nargs="+", help="those whose names end so [all of the task]")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--pixels", type=int, help="a side [the protocol's]")
+    parser.add_argument("--name", default="restoration", help="of the file in results/")
+    parser.add_argument("--merge", nargs="+", metavar="NAME", help="join these files first")
+    parser.add_argument("--sheets", type=Path, metavar="DIR", help="write sheets of pictures there")
+    options = parser.parse_args()
+    for other in options.merge or ():
+        rows = record.kept(options.name)
+        there = {identity(row) for row in rows}
+        record.save(
+            options.name, rows + [r for r in record.kept(other) if identity(r) not in there]
+        )
+    pixels = options.pixels or PROTOCOLS[options.protocol].pixels
+    for seed, task in product(options.seeds, options.tasks):
+        for picture, run in product(chosen(task, options), options.methods):
+            key = (options.protocol, pixels, task, picture, seed, run)
+            if key not in {identity(row)[:-1] for row in record.kept(options.name)}:
+                rows = measure(*key)
+                record.save(options.name, [*record.kept(options.name), *rows])
+                for row in rows:
+                    print(task, picture, seed, row["method"], f"{row['psnr']:.2f} dB", flush=True)
+    rows = record.kept(options.name)
+    print(f"{table(rows)}\n\n{duels(rows)}")
+    if options.sheets:
+        sheets(rows, options.sheets)
+
+
+def chosen(task: str, options: argparse.Namespace) -> list[str]:
+    """The pictures of a task that are asked for."""
+    names = [
+        name for group in TASKS[task].groups
+        for name in images.names(group)[: PROTOCOLS[options.protocol].pictures]
+    ]  # fmt: skip
+    return [n for n in names if not options.pictures or n.endswith(tuple(options.pictures))]
+
+
+def identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells a row from all others."""
+    return (*(row[part] for part in KEY), row["method"])
+
+
+if __name__ == "__main__":
+    main()
