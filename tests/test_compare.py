@@ -41,3 +41,19 @@ def test_the_warm_up_has_no_mean(comparison):
 def test_the_table_names_every_sampler(comparison):
     _, result = comparison
     assert [line.split()[0] for line in result.table().splitlines()] == ["adam", "mclmc"]
+
+
+def test_what_is_added_to_a_descent_is_named_after_it():
+    noisy = np.random.default_rng(0).normal(0.5, 0.1, (16, 16))
+    found = compare(
+        noisy, samplers=("adam+jitter+average", "adam+decay"), noise_std=0.1, data_range=(0, 1),
+        generator=TINY, steps=4, block=2, progress=False,
+    )  # fmt: skip
+    first, second = (found.posteriors[name].settings for name in found.curves)
+    assert (first["input_jitter"], first["output_average"]) == (1 / 30, 0.99)
+    assert (second["weight_precision"], second["output_average"]) == (1.0, 0.0)
+
+
+def test_what_cannot_be_added_is_refused_before_anything_runs():
+    with pytest.raises(bdip.SettingsError, match="'adam\\+luck' adds 'luck'.*jitter"):
+        compare(np.zeros((16, 16)), samplers=("mclmc", "adam+luck"))

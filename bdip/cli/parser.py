@@ -122,7 +122,12 @@ def parser() -> Parser:
     )
     add_image(several)
     several.add_argument("-o", "--output", metavar="DIR", default="comparison", help="[comparison]")
-    several.add_argument("--samplers", nargs="+", default=["adam", "mclmc"], help="[adam mclmc]")
+    several.add_argument(
+        "--samplers",
+        nargs="+",
+        default=["adam", "mclmc"],
+        help="with what is added to them, as adam+jitter+average [adam mclmc]",
+    )
     truth = several.add_mutually_exclusive_group()
     truth.add_argument("--clean", metavar="FILE", help="the true image")
     truth.add_argument(

@@ -1,0 +1,97 @@
+"""The benchmarks of restoration and of one change at a time: what they take for granted, without a long run."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import architectures, degrading, restoration
+from benchmarks.architectures import BASE, VARIANTS, paired
+from benchmarks.scoring import luminance, ssim
+
+
+def row(variant, picture, psnr, seed=0):
+    return {
+        "variant": variant, "picture": picture, "seed": seed, "pixels": 8, "steps": 9,
+        "task": "denoise", "method": "mclmc", "psnr": psnr,
+    }  # fmt: skip
+
+
+def test_gains_are_paired_by_picture_and_seed():
+    rows = [
+        row(BASE, "a", 20.0),
+        row(BASE, "b", 30.0),
+        row("relu", "a", 21.0),
+        row("relu", "b", 33.0),
+    ]
+    gain = paired([*rows, row("relu", "c", 99.0)], "relu", "denoise", "mclmc")
+    # differences 1 and 3: their mean is 2, their standard deviation √2, and that of the mean 1
+    assert gain == pytest.approx((2.0, 1.0, 2))
+
+
+def test_one_pair_has_no_standard_error():
+    gain = paired([row(BASE, "a", 20.0), row("relu", "a", 21.0)], "relu", "denoise", "mclmc")
+    assert gain.mean == 1.0
+    assert math.isnan(gain.error)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_builds_a_generator_and_a_sampler(name):
+    change = VARIANTS[name]
+    generator = architectures.generator(change)
+    shapes = jax.eval_shape(lambda key: generator.init(key, (48, 48, 1)), jax.random.key(0))
+    assert jax.tree.leaves(shapes)
+    for method in architectures.METHODS:
+        assert architectures.sampler(method, change, 10 / 255) is not None
+
+
+def test_every_variant_is_a_change():
+    base = (
+        architectures.generator(VARIANTS[BASE]),
+        architectures.sampler("mclmc", VARIANTS[BASE], 0.1),
+    )
+    same = {
+        name for name, change in VARIANTS.items()
+        if (architectures.generator(change), architectures.sampler("mclmc", change, 0.1)) == base
+        and not change.options
+    }  # fmt: skip
+    assert same == {BASE, "c = 0.99"}  # what the default is now
+
+
+def test_the_hole_is_a_quarter_of_the_width():
+    assert (~architectures.seen("hole", (64, 64), 0)).sum() == 16**2
+
+
+def test_rounding_of_steps_of_one_grey_level_is_uniform():
+    # a value rounded to whole numbers is off by √(1/12) of one (uniform law)
+    assert degrading.rounding_std([1] * 64) == pytest.approx(1 / math.sqrt(12) / 255)
+
+
+def test_text_hides_some_pixels_and_leaves_most():
+    assert 0.03 < degrading.text(64, 64).mean() < 0.5
+
+
+@pytest.mark.parametrize("name", ["denoise-25", "inpaint-50", "superresolve-4", "jpeg-10", "text"])
+def test_what_is_done_to_a_picture_goes_by_the_seed_and_peers_answer_in_its_shape(name):
+    clean = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    first, again = (degrading.TASKS[name].degrade(clean, 1) for _ in range(2))
+    np.testing.assert_array_equal(first.data, again.data)
+    assert first.noise_std > 0
+    assert {np.shape(image) for image in first.peers.values()} == {clean.shape}
+
+
+def test_the_rival_is_the_best_classical_method_on_average():
+    rows = [
+        {"run": "classical", "method": "TV", "psnr": 20.0},
+        {"run": "classical", "method": "NLM", "psnr": 21.0},
+        {"run": "dip", "method": restoration.ORACLE, "psnr": 99.0},
+    ]
+    assert restoration.rival(rows) == "NLM"
+
+
+def test_scores_of_the_truth_itself():
+    picture = np.random.default_rng(0).random((16, 16, 3))
+    assert ssim(picture, picture) == pytest.approx(1)
+    # white has 219/255 of the range, without BT.601's offset of 16
+    assert luminance(np.ones((1, 1, 3))) == pytest.approx(219 / 255, abs=1e-6)
