@@ -9,7 +9,9 @@ Pictures of set11 averaged to 128 × 128 pixels and cut to the middle; noise and
 
 - `denoise`: σ = 25/255;
 - `inpaint`: half of the pixels missing, σ = 10/255;
-- `hole`: a quarter of the width, square, missing in the middle, σ = 10/255; the figures are those of the hole.
+- `hole`: a quarter of the width, square, missing in the middle, σ = 10/255; the figures are those of the hole;
+- `gp`: the picture of the GP-DIP repository (Cheng et al., CVPR 2019), 64 × 64 pixels of which half are missing and none is noisy, σ told
+  5/255; "put back" is the mean with the observed pixels as they were.
 
 `mclmc` is the posterior mean of the default sampler after so many steps; `adam` is the Deep Image Prior's descent with its jitter,
 stopped at its best by an oracle, and at its end. A difference to the base is paired: of the same picture, seed and task.
@@ -58,6 +60,7 @@ VARIANTS: dict[str, Change] = {
     "no skips, 2 scales": Change({"channels_skip": 0, "scales": 2}),
     "no skips, 3 scales": Change({"channels_skip": 0, "scales": 3}),
     "no skips, 5 scales": Change({"channels_skip": 0, "scales": 5}),
+    "no skips, 96 channels": Change({"channels_skip": 0, "channels_down": 96, "channels_up": 96}),
     "skips of 16": Change({"channels_skip": 16}),
     "skips of 128": Change({"channels_skip": 128}),
     "nearest": Change({"upsample": "nearest"}),
@@ -97,7 +100,9 @@ VARIANTS: dict[str, Change] = {
     "4 chains, a quarter as long": Change(options={"chains": 4}),
 }
 PICTURES = ("peppers256", "house", "barbara")
-TASKS = ("denoise", "inpaint", "hole")
+STD = {"denoise": 25, "inpaint": 10, "hole": 10, "gp": 5}  # told, of 255
+TASKS = tuple(STD)
+GP = "gp/inpaint64"
 METHODS = ("mclmc", "adam")
 HEADER = (
     "| change | task | mean, dB | gain, dB (pairs) | χ² | 90 % coverage | descent at its best, dB | gain, dB (pairs) "
@@ -110,15 +115,20 @@ def measure(
     variant: str, task: str, method: str, picture: str, seed: int, pixels: int, steps: int
 ) -> dict[str, Any]:
     """One run, as a row of figures; decibels against the clean picture, from 0 to 1."""
-    clean = cut(picture, pixels)
-    std = 25 / 255 if task == "denoise" else 10 / 255
-    mask = seen(task, clean.shape, seed)
+    std = STD[task] / 255
+    if task == "gp":
+        clean, mask = images.gp_inpainting()
+        data = np.where(mask, clean, 0)
+    else:
+        clean = cut(picture, pixels)
+        mask = seen(task, clean.shape, seed)
+        data = images.add_noise(clean, std, seed)
     counted = ~mask if task == "hole" else np.ones(clean.shape, bool)
     change = VARIANTS[variant]
     chains = change.options.get("chains", 1)
     started = perf_counter()
     posterior, curve = follow(
-        images.add_noise(clean, std, seed), mask, clean=clean, sampler=sampler(method, change, std),
+        data, mask, clean=clean, sampler=sampler(method, change, std),
         scores={"counted": lambda truth, image: psnr(truth[counted], image[counted])}, block=50,
         seed=seed, noise_std=std, data_range=(0, 1), generator=generator(change), progress=False,
         steps=steps // chains, **change.options,
@@ -131,6 +141,8 @@ def measure(
     }  # fmt: skip
     if method == "adam":
         return row | {"psnr": float(np.max(curve["counted of draw"])), "last": row["psnr"]}
+    if task == "gp":
+        row["put_back"] = psnr(clean, np.where(mask, clean, posterior.mean))
     held = coverage(clean[counted], posterior.mean[counted], posterior.std[counted])
     return row | {"coverage": held, **posterior.diagnostics}
 
@@ -239,7 +251,8 @@ def main() -> None:
         options.seeds, [BASE, *options.variants], options.tasks, options.methods, pictures
     )
     for seed, variant, task, method, picture in asked if options.variants else ():
-        key = (variant, task, method, f"set11/{picture}", seed, pixels, steps)
+        name = GP if task == "gp" else f"set11/{picture}"
+        key = (variant, task, method, name, seed, pixels, steps)
         if key not in {tuple(row[part] for part in KEY) for row in record.kept(options.name)}:
             row = measure(*key)
             record.save(options.name, [*record.kept(options.name), row])

@@ -75,6 +75,18 @@ def crop96() -> Image:
     return average(picture, picture.shape[0] // 128)[16:112, 16:112]
 
 
+def gp_inpainting() -> tuple[Image, NDArray[np.bool_]]:
+    """Picture (64, 64) in [0, 1] and mask, True (observed) at 2,066 pixels, of the GP-DIP repository's inpainting.
+
+    Raises FileNotFoundError where the standard sets are absent: nothing stands in for a published figure.
+    """
+    path = folder() / "gp" / "inpaint64.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"no {path}: set BDIP_DATA to the folder of the standard sets.")
+    with np.load(path) as arrays:
+        return arrays["img_np"][0], arrays["img_mask_np"][0] > 0.5
+
+
 def average(image: Image, factor: int) -> Image:
     """Means (H/factor, W/factor) or (H/factor, W/factor, C) of the square blocks of an image."""
     height, width = (size // factor for size in image.shape[:2])

@@ -179,9 +179,9 @@ print(json.dumps([*before[-1], status("VmHWM")]))
 @pytest.mark.parametrize(
     "options",
     [
-        {"size": 1000, "hidden": 64, "steps": 4, "draws": 0},  # the program's work
-        {"size": 1000, "hidden": 2, "steps": 100, "draws": 60},  # the draws, and their way out
-        {"size": 1000, "hidden": 2, "steps": 100, "draws": 20, "chains": 3},
+        {"size": 600, "hidden": 64, "steps": 4, "draws": 0},  # the program's work
+        {"size": 600, "hidden": 2, "steps": 100, "draws": 60},  # the draws, and their way out
+        {"size": 600, "hidden": 2, "steps": 100, "draws": 20, "chains": 3},
     ],
     ids=["work", "draws", "chains"],
 )  # fmt: skip

@@ -191,7 +191,7 @@ def test_a_sinogram_is_restored_by_the_front_door():
     angles = np.linspace(0, 180, 12, endpoint=False)
     image = np.zeros((16, 16))
     image[5:10, 6:12] = 200
-    tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
+    tiny = bdip.Hourglass(scales=1, channels_down=8, channels_up=8)
     posterior = bdip.sample(
         data_of(bdip.Radon(angles), image), operator=bdip.Radon(angles), data_range=(0, 255), noise_std=20,
         generator=tiny, steps=30, progress=False,
