@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdip import api, io
-from bdip.io import Loaded, check_output, load_mask, save_image
+from bdip.io import Loaded, check_output, load_mask, save_image, stem_of
 from bdip.posterior import Posterior
 from bdip.tiling import sample_tiled
 
@@ -27,7 +27,7 @@ class Outputs:
     @staticmethod
     def of(image: Path, posterior: Path | None = None, report: Path | None = None) -> "Outputs":
         """With the standard deviation beside the image, as `IMAGE-std.tif`."""
-        return Outputs(image, image.with_name(f"{image.stem}-std.tif"), posterior, report)
+        return Outputs(image, image.with_name(f"{stem_of(image)}-std.tif"), posterior, report)
 
     @property
     def paths(self) -> list[Path]:

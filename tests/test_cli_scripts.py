@@ -198,6 +198,17 @@ def test_a_record_gives_what_made_the_answer_and_no_leave_to_overwrite(folder, c
 # ------------------------------------------------------------------------------------- JSON
 
 
+def test_a_shortened_json_is_json_for_errors_too(folder, capsys):
+    assert main(["restore", "absent.png", "-o", "out.png", "--js"]) == 2
+    assert "absent.png" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_limit_without_an_end_is_in_the_record_and_given_back(folder):
+    assert main(["restore", *IMAGE, "--quiet", "--memory-limit", "inf", *TINY]) == 0
+    again = parse(["restore", "--config", "out-run.json", "-o", "again.png"])
+    assert again.memory_limit == float("inf")
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "expected"),
     [

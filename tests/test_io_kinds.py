@@ -17,8 +17,18 @@ import tifffile
 from astropy.io import fits as astropy_fits
 from PIL import Image
 
-from bdip.io import WRITABLE, ImageError, check_output, load, load_image, load_mask, save_image
+from bdip.io import (
+    WRITABLE,
+    ImageError,
+    check_output,
+    load,
+    load_image,
+    load_mask,
+    save_image,
+    stem_of,
+)
 from bdip.io.record import split_alpha
+from bdip.restoring import Outputs
 from benchmarks.picture_files import (
     KINDS,
     LOSSY,
@@ -177,6 +187,15 @@ def test_of_several_pages_one_must_be_chosen(tmp_path, name):
         found = load(tmp_path / name, page=number).pixels
         shown = found if found.ndim == 2 else found[..., 0]  # WebP knows colours alone
         np.testing.assert_array_equal(shown, page)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("brain.nii.gz", "brain"), ("Brain.NII.GZ", "Brain"), ("a.b.tif", "a.b"), ("plain", "plain")],
+)
+def test_the_end_of_a_name_that_tells_its_kind_is_all_that_is_taken_off(tmp_path, name, stem):
+    assert stem_of(tmp_path / name) == stem
+    assert Outputs.of(tmp_path / name).std == tmp_path / f"{stem}-std.tif"
 
 
 def test_a_smaller_version_of_a_page_is_no_page(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bdip.batch.jobs import Job
-from bdip.io import WRITABLE, ImageError, suffix_of
+from bdip.io import WRITABLE, ImageError, stem_of, suffix_of
 from bdip.restoring import Outputs
 
 # Written as PNG: their own kind would lose what was won.
@@ -121,12 +121,12 @@ def _mask(pattern: str | None, image: Path) -> Path | None:
     """The mask of an image; replaced word by word, for a file's name is no format."""
     if pattern is None:
         return None
-    return image.parent / pattern.replace("{stem}", image.stem).replace("{name}", image.name)
+    return image.parent / pattern.replace("{stem}", stem_of(image)).replace("{name}", image.name)
 
 
 def _named(sources: dict[Path, str]) -> dict[Path, str]:
     """A name for each image that has none, so that no two write the same file, upper case or lower."""
-    names = {path: given or path.stem for path, given in sources.items()}
+    names = {path: given or stem_of(path) for path, given in sources.items()}
     taken = Counter(file for path, name in names.items() for file in _files(path, name))
     for path, name in names.items():
         plain = PLAIN.fullmatch(name) and not RESERVED.fullmatch(name)

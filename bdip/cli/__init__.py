@@ -48,7 +48,7 @@ def _told(error: BaseException, message: str, code: int, words: list[str]) -> in
     """The exit code, after one line for people and, if asked for, one object for programs."""
     line = " ".join(message.split())
     print(f"bdip: {line}", file=sys.stderr)
-    if FLAG in words:
+    if any(len(word) > 2 and FLAG.startswith(word) for word in words):  # as the parser takes it
         print_error(error, line, code)
     return code
 

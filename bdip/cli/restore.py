@@ -1,6 +1,7 @@
 """`bdip restore` and `bdip resume`."""
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from bdip.cli.config import changed_inputs
 from bdip.cli.exits import DONE, USAGE_ERROR, exit_code
 from bdip.cli.parser import parser
 from bdip.files import sha256
-from bdip.io import ImageError
+from bdip.io import ImageError, stem_of
 from bdip.live import Preview
 from bdip.lock import locked
 from bdip.record import record_of, told, write_record
@@ -113,7 +114,7 @@ def _outputs(options: argparse.Namespace) -> tuple[Outputs, Path]:
     if options.preview and Path(options.preview).suffix.lower() != ".png":
         raise UsageError(f"--preview {options.preview} is no PNG file: end its name in .png.")
     image = Path(options.output)
-    return Outputs.of(image, *asked), image.with_name(f"{image.stem}-run.json")
+    return Outputs.of(image, *asked), image.with_name(f"{stem_of(image)}-run.json")
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -153,8 +154,12 @@ def _more(options: argparse.Namespace) -> list[str]:
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """The command's options, defaults included."""
-    return {name: value for name, value in vars(options).items() if name not in NO_OPTIONS}
+    """The command's options, defaults included; "inf" is a word, for JSON has no such number."""
+    return {
+        name: "inf" if value == math.inf else value
+        for name, value in vars(options).items()
+        if name not in NO_OPTIONS
+    }
 
 
 def _checkpoint(options: argparse.Namespace) -> bdip.Checkpoint | None:

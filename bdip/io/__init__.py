@@ -10,6 +10,7 @@ from bdip.io.pictures import encode_png as encode_png
 from bdip.io.read import READABLE, load, load_image, load_mask
 from bdip.io.record import ImageError, Loaded
 from bdip.io.write import WRITABLE, check_output, save_image
+from bdip.io.write import stem_of as stem_of
 from bdip.io.write import suffix_of as suffix_of
 
 __all__ = [

@@ -129,6 +129,11 @@ def suffix_of(path: Path) -> str:
     return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
 
 
+def stem_of(path: Path) -> str:
+    """The name without that end: `brain` of `brain.nii.gz`."""
+    return path.name[: -len(end)] if (end := suffix_of(path)) else path.name
+
+
 def _dtype(given: DTypeLike | None, like: Loaded | None) -> DTypeLike | None:
     return like.pixels.dtype if given is None and like is not None else given
 
