@@ -243,7 +243,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--quick", action="store_true", help="48 pixels, 600 steps, one picture")
     parser.add_argument("--name", default="architectures", help="of the file in results/")
+    parser.add_argument("--merge", nargs="+", metavar="NAME", help="add the rows of these files")
     options = parser.parse_args()
+    record.merge(options.name, options.merge or (), KEY)
     pictures, pixels, steps = options.pictures, options.pixels, options.steps
     if options.quick:
         pictures, pixels, steps = pictures[:1], 48, 600

@@ -37,7 +37,7 @@ from benchmarks import images, record
 Array = NDArray[Any]
 
 SIDE, SMALL = 48, 128  # pixels: of the crop, and of the picture it is cut from
-GENERATOR = bdip.Hourglass(scales=3, channels_down=32, channels_up=32)
+SCALES, CHANNELS = 3, 32
 STD = 5 / 255  # where chains mix well (docs/decisions/0005)
 BLUR = 1.6  # pixels
 FACTOR, VIEWS, SHARE = 4, 60, 0.25
@@ -70,7 +70,17 @@ HEADER = (
     "| task | picture | peers, dB | draw, dB | mean, dB | χ² | MCSE/std | 90 % coverage | s |\n|"
     + "---|" * 9
 )
-KEY = ("task", "picture", "std", "side", "sampler", "steps", "seed")  # of a row
+KEY = (
+    "task",
+    "picture",
+    "std",
+    "side",
+    "scales",
+    "channels",
+    "sampler",
+    "steps",
+    "seed",
+)  # of a row
 
 
 class Task(NamedTuple):
@@ -229,7 +239,7 @@ def merged(rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, An
 
 
 def measure(
-    name: str, task: Task, pictured: str, side: int, **options: Any
+    name: str, task: Task, pictured: str, side: int, generator: bdip.Hourglass, **options: Any
 ) -> tuple[dict[str, Any], list[Any]]:
     """One run, as a row of figures, and its pictures with captions."""
     truth = picture(pictured, side)
@@ -239,14 +249,15 @@ def measure(
     started = perf_counter()
     posterior = bdip.sample(
         data, task.mask, operator=task.operator, noise_std=std, data_range=(0, 1),
-        generator=GENERATOR, progress=False, **options,
+        generator=generator, progress=False, **options,
     )  # fmt: skip
     seconds = perf_counter() - started
     peers = task.peers(data, truth)
     scores = {peer: psnr(truth[seen], answer[seen]) for peer, answer in peers.items()}
     draws = posterior.draws.reshape(-1, *truth.shape)
     row = {
-        "task": name, "picture": pictured, "std": std, "side": side, **options,
+        "task": name, "picture": pictured, "std": std, "side": side,
+        "scales": generator.scales, "channels": generator.channels_down, **options,
         "commit": record.surroundings()["commit"],
         "peers": scores,
         "draw": float(np.mean([psnr(truth[seen], draw[seen]) for draw in draws])),
@@ -289,12 +300,17 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(tasks(SIDE)), choices=list(tasks(SIDE)))
     parser.add_argument("--pictures", nargs="+", help="of those of the task [all]")
     parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
+    parser.add_argument("--scales", type=int, default=SCALES, help=f"[{SCALES}]")
+    parser.add_argument("--channels", type=int, default=CHANNELS, help=f"[{CHANNELS}]")
     parser.add_argument("--sampler", default="mclmc")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="operators", help="of the file in results/")
     parser.add_argument("--sheet", type=Path, help="a PNG file for the pictures")
     options = parser.parse_args()
+    generator = bdip.Hourglass(
+        scales=options.scales, channels_down=options.channels, channels_up=options.channels
+    )
     print(HEADER, flush=True)
     sheets = []
     for name in options.tasks:
@@ -309,6 +325,7 @@ def main() -> None:
                     task,
                     pictured,
                     options.side,
+                    generator,
                     sampler=options.sampler,
                     steps=options.steps,
                     seed=options.seed,

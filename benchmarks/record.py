@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ def kept(name: str) -> list[dict[str, Any]]:
     """The rows of `results/name.json`; none where there is no such file."""
     path = RESULTS / f"{name}.json"
     return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+
+
+def merge(name: str, others: Iterable[str], key: Sequence[str]) -> None:
+    """Add to the rows of `name` those of other files whose values of `key` it has not."""
+    rows = kept(name)
+    for other in others:
+        there = {tuple(row[part] for part in key) for row in rows}
+        rows += [row for row in kept(other) if tuple(row[part] for part in key) not in there]
+        save(name, rows)
 
 
 def surroundings() -> dict[str, Any]:

@@ -249,17 +249,12 @@ def main() -> None:
     parser.add_argument("--merge", nargs="+", metavar="NAME", help="join these files first")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="write sheets of pictures there")
     options = parser.parse_args()
-    for other in options.merge or ():
-        rows = record.kept(options.name)
-        there = {identity(row) for row in rows}
-        record.save(
-            options.name, rows + [r for r in record.kept(other) if identity(r) not in there]
-        )
+    record.merge(options.name, options.merge or (), (*KEY, "method"))
     pixels = options.pixels or PROTOCOLS[options.protocol].pixels
     for seed, task in product(options.seeds, options.tasks):
         for picture, run in product(chosen(task, options), options.methods):
             key = (options.protocol, pixels, task, picture, seed, run)
-            if key not in {identity(row)[:-1] for row in record.kept(options.name)}:
+            if key not in {tuple(row[part] for part in KEY) for row in record.kept(options.name)}:
                 rows = measure(*key)
                 record.save(options.name, [*record.kept(options.name), *rows])
                 for row in rows:
@@ -277,11 +272,6 @@ def chosen(task: str, options: argparse.Namespace) -> list[str]:
         for name in images.names(group)[: PROTOCOLS[options.protocol].pictures]
     ]  # fmt: skip
     return [n for n in names if not options.pictures or n.endswith(tuple(options.pictures))]
-
-
-def identity(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What tells a row from all others."""
-    return (*(row[part] for part in KEY), row["method"])
 
 
 if __name__ == "__main__":

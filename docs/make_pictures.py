@@ -14,10 +14,9 @@ from PIL import Image
 from skimage.data import camera
 
 import bdip
-from bdip.compare import follow
 from bdip.diagnostics import psnr, scores
 from bdip.diagnostics.calibration import half_width
-from bdip.plot import plot_curves, plot_posterior
+from bdip.plot import plot_posterior
 
 FOLDER = Path(__file__).parent / "pictures"
 DPI = 80  # dots an inch: pages show the pictures at 600 to 900 pixels
@@ -83,21 +82,6 @@ def denoise() -> None:
     write(draw_errors(clean, answer), "errors")
 
 
-def overfit() -> None:
-    """64 × 64 pixels: descent, which fits the noise in the end, and sampling."""
-    clean = photograph(64)
-    noisy = noisy_of(clean)
-    curves = {
-        label: follow(noisy, clean=clean, sampler=name, noise_std=NOISE_STD, **COMMON, **QUICK)[1]
-        for label, name in (("descent (Adam)", "adam"), ("mclmc", "mclmc"))
-    }
-    descent, sampling = curves.values()
-    best = int(np.argmax(descent["draw"]))
-    print(f"== overfit: descent {descent['draw'][best]:.2f} dB at best (step {descent['step'][best]}), "
-          f"{descent['draw'][-1]:.2f} at the end; mean {sampling['mean'][-1]:.2f}", flush=True)  # fmt: skip
-    write(plot_curves(curves, with_truth=True), "overfit")
-
-
 def inpaint() -> None:
     """96 × 96 pixels of which few are known, under noise."""
     clean = photograph(96)
@@ -107,7 +91,7 @@ def inpaint() -> None:
     write(plot_posterior(answer, noisy, known, clean=clean), "inpaint")
 
 
-PICTURES = {each.__name__: each for each in (denoise, overfit, inpaint)}
+PICTURES = {each.__name__: each for each in (denoise, inpaint)}
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or PICTURES:

@@ -60,6 +60,13 @@ def test_a_preset_sets_its_options_and_those_typed_replace_them(name):
     assert options("--channels", "5", "--preset", name).channels == 5
 
 
+def test_a_large_hole_is_filled_without_skips_on_the_command_line_as_in_python(folder):
+    assert main(["restore", *IMAGE, "--preset", "large-hole", "--quiet", *TINY]) == 0
+    record = json.loads((folder / "out-run.json").read_text(encoding="utf-8"))
+    assert record["settings"]["generator"]["channels_skip"] == 0
+    assert options("--preset", "large-hole", "--skips", "16").skips == 16
+
+
 def test_the_standard_preset_is_no_preset():
     given, chosen = vars(options()), vars(options("--preset", "standard"))
     told = {"preset", "arguments", "words"}
@@ -76,7 +83,11 @@ def test_presets_are_for_batches_and_comparisons_too():
 def test_a_preset_of_another_generator_or_of_no_name_is_refused(folder, capsys):
     line = refused(capsys, *IMAGE, "--preset", "fast", "--generator", "unet")
     assert "--preset fast is of the hourglass, but --generator is unet" in line
-    assert "'fast', 'standard', 'paper'" in refused(capsys, *IMAGE, "--preset", "quick")
+    line = refused(capsys, *IMAGE, "--preset", "large-hole", "--generator", "unet")
+    assert "--preset large-hole is of the hourglass" in line
+    assert "'fast', 'standard', 'paper', 'large-hole'" in refused(
+        capsys, *IMAGE, "--preset", "quick"
+    )
 
 
 # ------------------------------------------------------------------------- files of options

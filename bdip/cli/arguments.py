@@ -127,13 +127,16 @@ def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:
 def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
     """The generator's name, or the hourglass of the width and depth asked for."""
     channels = options.channels
-    asked = {"channels_down": channels, "channels_up": channels, "scales": options.scales}
+    asked = {
+        "channels_down": channels, "channels_up": channels, "scales": options.scales,
+        "channels_skip": options.skips,
+    }  # fmt: skip
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked:
         return str(options.generator)
     if options.generator != "hourglass":
         raise UsageError(
-            f"--channels and --scales are for the hourglass, not for {options.generator}."
+            f"--channels, --scales and --skips are for the hourglass, not for {options.generator}."
         )
     try:
         return networks.Hourglass(**asked)

@@ -85,6 +85,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
     parser.add_argument("--channels", type=int, help="width of the hourglass [48]")
     parser.add_argument("--scales", type=int, help="depth of the hourglass [4]")
+    parser.add_argument(
+        "--skips", metavar="CHANNELS", type=int,
+        help="width of its skip connections; 0, none, fills large holes better [4]",
+    )  # fmt: skip
     defaults = bdip.Settings()
     parser.add_argument("--steps", type=int, help="steps a chain [until the mean is known]")
     parser.add_argument(
@@ -115,7 +119,7 @@ def add_scripting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", choices=PRESETS,
         help=f"fast: a small network and {PRESETS['fast']['steps']:,} steps, for a first look; standard: the defaults; "
-        f"paper: the Deep Image Prior's network. {COST} Options beside it replace its own",
+        f"paper: the Deep Image Prior's network. {COST} large-hole: standard without skip connections. Options beside it replace its own",
     )  # fmt: skip
     parser.add_argument(
         "--config", metavar="FILE",

@@ -8,6 +8,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "standard": {"generator": "hourglass", "channels": None, "scales": None, "steps": None},
     # The Deep Image Prior's network: Ulyanov et al. (CVPR 2018), supplementary material.
     "paper": {"generator": "hourglass", "channels": 128, "scales": 5, "steps": None},
+    # Better by 0.5 to 1.3 dB in three holes of three: docs/decisions/0024.
+    "large-hole": {"generator": "hourglass", "skips": 0},
 }
 
 # From `python -m benchmarks.speed`, which has 16, 32, 64 and 128 channels; with one chain.

@@ -67,7 +67,7 @@ def _preset(name: Any) -> dict[str, Any]:
 
 def _check_preset(options: argparse.Namespace) -> None:
     preset, generator = getattr(options, "preset", None), getattr(options, "generator", "")
-    if preset and generator != "hourglass" and options.channels is not None:
+    if preset and generator != "hourglass" and {options.channels, options.skips} != {None}:
         raise UsageError(
             f"--preset {preset} is of the hourglass, but --generator is {generator}: leave one out."
         )
