@@ -48,6 +48,7 @@ class Change(NamedTuple):
     sampler: Mapping[str, Any] = MappingProxyType({})
     options: Mapping[str, Any] = MappingProxyType({})
     rate: float = 1.0  # times the step size, or Adam's learning rate
+    late: float = 1.0  # times the step size after the warm-up
 
 
 VARIANTS: dict[str, Change] = {
@@ -61,6 +62,7 @@ VARIANTS: dict[str, Change] = {
     "no skips, 3 scales": Change({"channels_skip": 0, "scales": 3}),
     "no skips, 5 scales": Change({"channels_skip": 0, "scales": 5}),
     "no skips, 96 channels": Change({"channels_skip": 0, "channels_down": 96, "channels_up": 96}),
+    "skips of 1": Change({"channels_skip": 1}),
     "skips of 16": Change({"channels_skip": 16}),
     "skips of 128": Change({"channels_skip": 128}),
     "nearest": Change({"upsample": "nearest"}),
@@ -96,6 +98,9 @@ VARIANTS: dict[str, Change] = {
     "rate / 3": Change(rate=1 / 3),
     "rate · 3": Change(rate=3.0),
     "rate · 10": Change(rate=10.0),
+    "half the late step": Change(late=0.5),
+    "no skips, half the late step": Change({"channels_skip": 0}, late=0.5),
+    "no skips, a quarter of the late step": Change({"channels_skip": 0}, late=0.25),
     "2 chains, half as long": Change(options={"chains": 2}),
     "4 chains, a quarter as long": Change(options={"chains": 4}),
 }
@@ -162,7 +167,9 @@ def sampler(method: str, change: Change, std: float) -> str | Sampler:
     found = Mclmc.default(0.0)
     share = change.rate * min(1.0, max(STEP_SHARE, std / STEP_FROM))
     assert isinstance(found.step_size, Cooling)
-    step_size = Cooling(change.rate * found.step_size.hot, share * found.step_size.cold)
+    step_size = Cooling(
+        change.rate * found.step_size.hot, change.late * share * found.step_size.cold
+    )
     return replace(found, step_size=step_size, **change.sampler)
 
 

@@ -37,7 +37,7 @@ from benchmarks import images, record
 Array = NDArray[Any]
 
 SIDE, SMALL = 48, 128  # pixels: of the crop, and of the picture it is cut from
-SCALES, CHANNELS = 3, 32
+SCALES, CHANNELS, SKIPS = 3, 32, 4
 STD = 5 / 255  # where chains mix well (docs/decisions/0005)
 BLUR = 1.6  # pixels
 FACTOR, VIEWS, SHARE = 4, 60, 0.25
@@ -71,16 +71,8 @@ HEADER = (
     + "---|" * 9
 )
 KEY = (
-    "task",
-    "picture",
-    "std",
-    "side",
-    "scales",
-    "channels",
-    "sampler",
-    "steps",
-    "seed",
-)  # of a row
+    "task", "picture", "std", "side", "scales", "channels", "skips", "sampler", "steps", "seed",
+)  # fmt: skip
 
 
 class Task(NamedTuple):
@@ -257,7 +249,7 @@ def measure(
     draws = posterior.draws.reshape(-1, *truth.shape)
     row = {
         "task": name, "picture": pictured, "std": std, "side": side,
-        "scales": generator.scales, "channels": generator.channels_down, **options,
+        "scales": generator.scales, "channels": generator.channels_down, "skips": generator.channels_skip, **options,
         "commit": record.surroundings()["commit"],
         "peers": scores,
         "draw": float(np.mean([psnr(truth[seen], draw[seen]) for draw in draws])),
@@ -302,6 +294,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
     parser.add_argument("--scales", type=int, default=SCALES, help=f"[{SCALES}]")
     parser.add_argument("--channels", type=int, default=CHANNELS, help=f"[{CHANNELS}]")
+    parser.add_argument("--skips", type=int, default=SKIPS, help=f"channels [{SKIPS}]")
     parser.add_argument("--sampler", default="mclmc")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -309,8 +302,9 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="a PNG file for the pictures")
     options = parser.parse_args()
     generator = bdip.Hourglass(
-        scales=options.scales, channels_down=options.channels, channels_up=options.channels
-    )
+        scales=options.scales, channels_down=options.channels, channels_up=options.channels,
+        channels_skip=options.skips,
+    )  # fmt: skip
     print(HEADER, flush=True)
     sheets = []
     for name in options.tasks:
