@@ -262,7 +262,7 @@ def main() -> None:
     for seed, variant, task, method, picture in asked if options.variants else ():
         name = GP if task == "gp" else f"set11/{picture}"
         key = (variant, task, method, name, seed, pixels, steps)
-        if key not in {tuple(row[part] for part in KEY) for row in record.kept(options.name)}:
+        if key not in record.keys(record.kept(options.name), KEY):
             row = measure(*key)
             record.save(options.name, [*record.kept(options.name), row])
             print(f"{' · '.join(map(str, key))}: {row['psnr']:.2f} dB", flush=True)

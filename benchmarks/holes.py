@@ -79,8 +79,7 @@ def measure(
 def line(row: dict[str, Any]) -> str:
     """The row as a line of a Markdown table; standard deviations in grey levels of 255."""
     cells = [row["picture"], f"{row['height']} × {row['width']}", f"{100 * row['missing']:.0f} %", str(row["skips"])]  # fmt: skip
-    cells += [f"{row[name]:.3f}" for name in ("chi2",)]
-    cells += [f"{row[name]:.2f}" for name in ("seam", "seam_draw")]
+    cells += [f"{row['chi2']:.3f}", f"{row['seam']:.2f}", f"{row['seam_draw']:.2f}"]
     cells += [f"{255 * row[name]:.1f}" for name in ("std_missing", "std_known")]
     return "| " + " | ".join([*cells, f"{row['mcse_ratio']:.2f}", f"{row['seconds']:.0f}"]) + " |"
 
@@ -109,8 +108,7 @@ def main() -> None:
         row, posterior = measure(
             name, data, known, generator, steps=options.steps, seed=options.seed
         )
-        rows = [r for r in record.kept(options.name) if any(r[k] != row[k] for k in KEY)]
-        record.save(options.name, [*rows, row])
+        record.put(options.name, row, KEY)
         print(line(row), flush=True)
         shown = [
             (name, data), (f"mean, skips of {skips}", posterior.mean),

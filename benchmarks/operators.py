@@ -222,14 +222,6 @@ def scored(shape: tuple[int, ...], circle: bool) -> Array:
     return inside if circle else np.ones(shape[:2], bool)
 
 
-def merged(rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows with this one at its end, or in the place of the one with the same key."""
-    keys = [[other[part] for part in KEY] for other in rows]
-    key = [row[part] for part in KEY]
-    place = keys.index(key) if key in keys else len(rows)
-    return [*rows[:place], row, *rows[place + 1 :]]
-
-
 def measure(
     name: str, task: Task, pictured: str, side: int, generator: bdip.Hourglass, **options: Any
 ) -> tuple[dict[str, Any], list[Any]]:
@@ -326,7 +318,7 @@ def main() -> None:
                 )
             sheets.append(sheet)
             print(line(row), flush=True)
-            path = record.save(options.name, merged(record.kept(options.name), row))
+            path = record.put(options.name, row, KEY)
             if options.sheet:
                 plot_rows(sheets, 1).savefig(options.sheet, dpi=70)
     print(f"written to {path}")

@@ -30,13 +30,26 @@ def kept(name: str) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text())["rows"]) if path.exists() else []
 
 
+def keys(rows: Iterable[dict[str, Any]], key: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The values of `key` in each row: what tells it from all others."""
+    return [tuple(row[part] for part in key) for row in rows]
+
+
+def put(name: str, row: dict[str, Any], key: Sequence[str]) -> Path:
+    """Save the row at the end of `name`, or in the place of the one whose values of `key` are the same."""
+    rows = kept(name)
+    there, (own,) = keys(rows, key), keys([row], key)
+    place = there.index(own) if own in there else len(rows)
+    return save(name, [*rows[:place], row, *rows[place + 1 :]])
+
+
 def merge(name: str, others: Iterable[str], key: Sequence[str]) -> None:
     """Add to the rows of `name` those of other files whose values of `key` it has not."""
-    rows = kept(name)
     for other in others:
-        there = {tuple(row[part] for part in key) for row in rows}
-        rows += [row for row in kept(other) if tuple(row[part] for part in key) not in there]
-        save(name, rows)
+        rows, more = kept(name), kept(other)
+        there = set(keys(rows, key))
+        new = [row for row, own in zip(more, keys(more, key), strict=True) if own not in there]
+        save(name, rows + new)
 
 
 def surroundings() -> dict[str, Any]:

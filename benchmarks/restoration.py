@@ -254,7 +254,7 @@ def main() -> None:
     for seed, task in product(options.seeds, options.tasks):
         for picture, run in product(chosen(task, options), options.methods):
             key = (options.protocol, pixels, task, picture, seed, run)
-            if key not in {tuple(row[part] for part in KEY) for row in record.kept(options.name)}:
+            if key not in record.keys(record.kept(options.name), KEY):
                 rows = measure(*key)
                 record.save(options.name, [*record.kept(options.name), *rows])
                 for row in rows:
