@@ -177,6 +177,8 @@ def _sampler(
             require(step_size > 0, "step_size", step_size, "a number above 0")
             step_size = float(step_size)  # an integer would compile again
         changes["step_size"] = samplers.schedule(step_size)
+        if hasattr(given, "energy_tolerance"):
+            changes["energy_tolerance"] = None  # what is given stays
     if temperature is not None:
         require(temperature >= 0, "temperature", temperature, "a number of at least 0")
         if not hasattr(given, "temperature"):
@@ -191,7 +193,7 @@ def _sampler(
 def _default(name: str, problem: Problem) -> Sampler:
     """The sampler with the package's numbers, for what the data know."""
     information = float(problem.information)
-    sampler = samplers.REGISTRY[name].default(information)
+    sampler = samplers.REGISTRY[name].default(information, max(1, int(problem.observed_count)))
     step_size = sampler.step_size
     if not isinstance(step_size, samplers.Cooling):
         return sampler

@@ -8,8 +8,8 @@ T = TypeVar("T")
 
 WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
 FIXED_STEPS = 3000  # of what cannot say by itself when to stop, such as descents
-# The mean loses 10 log₁₀(1 + 0.15²) = 0.1 dB by it (the 3 dB law), and twice the steps gain half of that.
-MCSE_SHARE = 0.15
+# The mean loses 10 log₁₀(1 + 0.1²) = 0.04 dB by it (the 3 dB law), and twice the steps gain half of that.
+MCSE_SHARE = 0.1
 RHAT = 1.1  # Gelman et al., Bayesian Data Analysis (3rd ed., 2013), p. 287
 
 
@@ -58,7 +58,7 @@ class Settings:
     True
     >>> Settings(target_mcse=0)
     Traceback (most recent call last):
-    bdip.settings.SettingsError: target_mcse is 0: expected above 0, such as 0.15.
+    bdip.settings.SettingsError: target_mcse is 0: expected above 0, such as 0.1.
     """
 
     steps: int | None = None
@@ -83,7 +83,7 @@ class Settings:
         name, most = ("max_steps", self.max_steps) if self.steps is None else ("steps", self.steps)
         require(most >= 1, name, most, "at least 1")
         require(0 <= warmup < most, "warmup", warmup, f"from 0 to {name} − 1 = {most - 1}")
-        require(self.target_mcse > 0, "target_mcse", self.target_mcse, "above 0, such as 0.15")
+        require(self.target_mcse > 0, "target_mcse", self.target_mcse, "above 0, such as 0.1")
         require(self.target_rhat > 1, "target_rhat", self.target_rhat, "above 1, such as 1.1")
         require(self.draws >= 0, "draws", self.draws, "0 or more")
         average = 0 if self.output_average is None else self.output_average

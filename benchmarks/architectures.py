@@ -32,9 +32,8 @@ from numpy.typing import NDArray
 import bdip
 from bdip.compare import follow
 from bdip.diagnostics import coverage, psnr
-from bdip.job import STEP_FROM, STEP_SHARE
 from bdip.networks.base import Generator
-from bdip.samplers import Adam, Constant, Cooling, Mclmc, Sampler
+from bdip.samplers import Adam, Constant, Mclmc, Sampler
 from benchmarks import images, record
 from benchmarks.kernels import cut
 
@@ -47,8 +46,8 @@ class Change(NamedTuple):
     generator: Mapping[str, Any] | Generator = MappingProxyType({})
     sampler: Mapping[str, Any] = MappingProxyType({})
     options: Mapping[str, Any] = MappingProxyType({})
-    rate: float = 1.0  # times the step size, or Adam's learning rate
-    late: float = 1.0  # times the step size after the warm-up
+    rate: float = 1.0  # times the step size of the warm-up's first half, or Adam's learning rate
+    error: float = 1.0  # times the energy error that the step size is tuned to
 
 
 VARIANTS: dict[str, Change] = {
@@ -87,20 +86,21 @@ VARIANTS: dict[str, Change] = {
     "λ = 0.3": Change(options={"weight_precision": 0.3}),
     "λ = 3": Change(options={"weight_precision": 3.0}),
     "λ = 10": Change(options={"weight_precision": 10.0}),
-    "c = 0.9": Change(sampler={"momentum": 0.9}),
-    "c = 0.95": Change(sampler={"momentum": 0.95}),
-    "c = 0.98": Change(sampler={"momentum": 0.98}),
-    "c = 0.99": Change(sampler={"momentum": 0.99}),
-    "c = 0.995": Change(sampler={"momentum": 0.995}),
+    "L = 0.5": Change(sampler={"decoherence": 0.5}),
+    "L = 1": Change(sampler={"decoherence": 1.0}),
+    "L = 4": Change(sampler={"decoherence": 4.0}),
+    "L = 8": Change(sampler={"decoherence": 8.0}),
+    "α = 0.99": Change(sampler={"decay": 0.99}),
+    "α = 0.999": Change(sampler={"decay": 0.999}),
     "δ = 3": Change(sampler={"damping": 3.0}),
     "one gain a tensor": Change(sampler={"granularity": "tensor"}),
     "rate / 10": Change(rate=0.1),
     "rate / 3": Change(rate=1 / 3),
     "rate · 3": Change(rate=3.0),
     "rate · 10": Change(rate=10.0),
-    "half the late step": Change(late=0.5),
-    "no skips, half the late step": Change({"channels_skip": 0}, late=0.5),
-    "no skips, a quarter of the late step": Change({"channels_skip": 0}, late=0.25),
+    "error / 2": Change(error=0.5),
+    "error · 2": Change(error=2.0),
+    "no skips, error / 2": Change({"channels_skip": 0}, error=0.5),
     "2 chains, half as long": Change(options={"chains": 2}),
     "4 chains, a quarter as long": Change(options={"chains": 4}),
 }
@@ -133,7 +133,7 @@ def measure(
     chains = change.options.get("chains", 1)
     started = perf_counter()
     posterior, curve = follow(
-        data, mask, clean=clean, sampler=sampler(method, change, std),
+        data, mask, clean=clean, sampler=sampler(method, change, int(mask.sum())),
         scores={"counted": lambda truth, image: psnr(truth[counted], image[counted])}, block=50,
         seed=seed, noise_std=std, data_range=(0, 1), generator=generator(change), progress=False,
         steps=steps // chains, **change.options,
@@ -158,19 +158,19 @@ def generator(change: Change) -> Generator:
     return bdip.Hourglass(**given) if isinstance(given, Mapping) else given
 
 
-def sampler(method: str, change: Change, std: float) -> str | Sampler:
-    """The sampler with the change, and with the step size that it has by default for this σ (unit range)."""
+def sampler(method: str, change: Change, values: int) -> str | Sampler:
+    """The sampler with the change, for so many observed values."""
     if method == "adam":
         if change.rate == 1:
             return "adam+jitter"
         return Adam(Constant(0.01 * change.rate))  # without jitter, which a name adds
-    found = Mclmc.default(0.0)
-    share = change.rate * min(1.0, max(STEP_SHARE, std / STEP_FROM))
-    assert isinstance(found.step_size, Cooling)
-    step_size = Cooling(
-        change.rate * found.step_size.hot, change.late * share * found.step_size.cold
-    )
-    return replace(found, step_size=step_size, **change.sampler)
+    found = Mclmc.default(0.0, values)
+    assert isinstance(found.step_size, Constant)
+    assert found.energy_tolerance is not None
+    return replace(
+        found, step_size=Constant(change.rate * found.step_size.value),
+        energy_tolerance=change.error * found.energy_tolerance, **change.sampler,
+    )  # fmt: skip
 
 
 def seen(task: str, shape: tuple[int, ...], seed: int) -> NDArray[np.bool_]:

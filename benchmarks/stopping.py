@@ -22,7 +22,9 @@ HEADER = (
 )
 
 
-def measure(picture: str, size: int, generator: bdip.Hourglass, seed: int) -> dict[str, Any]:
+def measure(
+    picture: str, size: int, generator: bdip.Hourglass, seed: int, target: float | None
+) -> dict[str, Any]:
     """Both runs of one picture, as a row of figures."""
     clean = crop(picture, size)
     noisy = images.add_noise(clean, NOISE_STD, seed)
@@ -34,7 +36,7 @@ def measure(picture: str, size: int, generator: bdip.Hourglass, seed: int) -> di
         )  # fmt: skip
 
     started = perf_counter()
-    ended = run()
+    ended = run(target_mcse=target)
     seconds = perf_counter() - started
     steps = ended.settings["steps"]
     longer = run(steps=2 * steps, warmup=ended.warmup)
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=64, help="pixels a side")
     parser.add_argument("--channels", type=int, default=48)
     parser.add_argument("--scales", type=int, default=4)
+    parser.add_argument("--target", type=float, help="Monte Carlo error over std; the default one")
     parser.add_argument("--name", default="stopping", help="of the file in results/")
     options = parser.parse_args()
     generator = bdip.Hourglass(
@@ -73,8 +76,10 @@ def main() -> None:
     rows = []
     print(HEADER)
     for picture in options.pictures:
-        rows.append(measure(picture, options.crop, generator, options.seed))
-        record.save(options.name, rows, crop=options.crop, generator=str(generator))
+        rows.append(measure(picture, options.crop, generator, options.seed, options.target))
+        record.save(
+            options.name, rows, crop=options.crop, generator=str(generator), target=options.target
+        )
         print(line(rows[-1]), flush=True)
 
 

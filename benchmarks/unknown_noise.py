@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="unknown-noise", help="of the file in results/")
     options = parser.parse_args()
-    default = Psgld.default(1.0).step_size
+    default = Psgld.default(1.0, 1).step_size
     schedule = None
     if options.cold and isinstance(default, Cooling):
         schedule = replace(default, cold=options.cold)

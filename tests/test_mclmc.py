@@ -36,6 +36,11 @@ def unit_velocity(seed, size):
     return vector * np.sqrt(size / (vector @ vector))
 
 
+def time_of(momentum, step_size):
+    """The decoherence L that gives this c = exp(−√ε/L)."""
+    return -np.sqrt(step_size) / np.log(momentum) if momentum else 0.0
+
+
 # -------------------------------------------------------------------------------- the kick
 
 
@@ -115,7 +120,7 @@ def kicked_by_numpy(u, f, time):
 def test_it_follows_its_formula_through_the_warm_up_and_after_it(momentum, temperature):
     step_size, decay, damping, warmup, size = 0.3, 0.8, 0.3, 3, 30
     sampler = Mclmc(
-        Constant(step_size), temperature, warmup, momentum=momentum, decay=decay, damping=damping
+        Constant(step_size), temperature, warmup, time_of(momentum, step_size), decay, damping
     )
     rng, time = np.random.default_rng(0), np.sqrt(step_size)
     theta, u, square = rng.normal(size=size), np.zeros(size), np.zeros(size)
@@ -146,7 +151,7 @@ def test_the_energy_error_under_a_constant_force_is_the_one_of_theory(temperatur
     size, step_size, gain = 12, 0.5, 1 / 2
     force, u = np.sign(unit_velocity(0, size)), unit_velocity(1, size)
     sampler = Mclmc(
-        Constant(step_size), temperature, 0, momentum=jnp.float32(1), decay=0.0, damping=1.0
+        Constant(step_size), temperature, 0, jnp.float32(np.inf), decay=0.0, damping=1.0
     )
     params = pair(np.zeros(size))
     state = sampler.init(params)._replace(velocity=pair(u))
@@ -215,7 +220,8 @@ def scores(sampler, wanted, seed=0):
 
 def frozen(step_size, temperature, momentum):
     """A sampler after its warm-up of 5, and the gains G of its rows."""
-    sampler = Mclmc(Constant(step_size), temperature, 5, momentum=momentum, decay=0.8, damping=0.1)
+    lasting = time_of(momentum, step_size)
+    sampler = Mclmc(Constant(step_size), temperature, 5, lasting, decay=0.8, damping=0.1)
     return sampler, 1 / (np.sqrt(SQUARES / (1 - 0.8**5)) + 0.1)
 
 
@@ -233,13 +239,85 @@ def test_the_harness_tells_the_heat_of_a_step_from_none():
     assert scores(sampler, 1 / CURVATURES).min() > 5
 
 
+# -------------------------------------------------------------------------- the tuned step size
+
+
+@partial(jax.jit, static_argnames="steps")
+def chain_on_a_slope(sampler, curvature, key, steps):
+    """ε_t, |energy error| and G of one weight of a chain on U = Σ l θ²/2, and the chain's last state."""
+
+    def body(carry, key):
+        params, state = carry
+        energy = jnp.sum(curvature * params["w"] ** 2) / 2
+        moved = sampler.step(key, params, {"w": curvature * params["w"]}, state, energy)
+        return moved, (moved[1].step_size, jnp.abs(moved[1].energy_error), moved[1].square["w"][0])
+
+    start = {"w": jax.random.normal(key, curvature.shape) / jnp.sqrt(curvature)}
+    state = sampler.init(start)
+    return jax.lax.scan(body, (start, state), jax.random.split(key, steps))[1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("tolerance", [0.1, 0.5])
+def test_half_of_the_kept_steps_have_an_error_within_the_tolerance(scale, tolerance):
+    # Where G follows the gradients the error of a step goes as ε^1.5: tuned steps of spread r in log ε have
+    # errors of spread 1.5 r. With r the rate, ±log(200)·1.5/1000 a step, r ≤ 0.1: the median within a sixth.
+    curvature = scale * jnp.linspace(0.5, 2.0, 4000)
+    sampler = Mclmc(Constant(1.0), warmup=2000, decoherence=1.0, energy_tolerance=tolerance)
+    sizes, errors, _ = chain_on_a_slope(sampler, curvature, jax.random.key(0), 6000)
+    assert (sizes[:1000] == 1).all()
+    assert (sizes[2000:] == sizes[2000]).all()
+    assert 1 / 200 < sizes[-1] < 1
+    assert float(jnp.median(errors[2000:])) == pytest.approx(tolerance, rel=1 / 3)
+
+
+def test_what_is_tuned_is_frozen_at_the_end_of_the_warm_up_and_the_gains_before():
+    curvature = jnp.linspace(0.5, 2.0, 50)
+    sampler = Mclmc(Constant(0.5), warmup=10, decoherence=1.0, energy_tolerance=1e-3)
+    sizes, _, square = map(np.asarray, chain_on_a_slope(sampler, curvature, jax.random.key(0), 20))
+    # The share starts to move at step 5, where the fastest rate of ¼ holds; G is frozen from 8 on.
+    np.testing.assert_allclose(
+        sizes[:11], 0.5 * np.exp(-0.25 * np.clip(np.arange(11) - 4, 0, 5)), rtol=1e-5
+    )
+    assert (sizes[10:] == sizes[9]).all()
+    assert (np.diff(square)[:7] != 0).all()
+    assert (np.diff(square)[7:] == 0).all()
+
+
+@pytest.mark.parametrize(("tolerance", "size"), [(1e-9, 0.5 / 200), (1e9, 0.5)])
+def test_no_step_is_tuned_out_of_bounds(tolerance, size):
+    sampler = Mclmc(Constant(0.5), warmup=400, decoherence=1.0, energy_tolerance=tolerance)
+    sizes, _, _ = chain_on_a_slope(sampler, jnp.ones(50), jax.random.key(0), 401)
+    assert sizes[-1] == pytest.approx(size, rel=1e-5)
+
+
+def test_a_tolerance_goes_with_the_root_of_what_was_observed_and_a_given_step_size_has_none():
+    image = np.random.default_rng(0).normal(0.5, 0.1, (8, 8))
+    options = {"generator": Pixels(), "noise_std": 0.1, "steps": 4, "progress": False}
+    mask = np.arange(64).reshape(8, 8) < 16
+    found = [
+        bdip.sample(image, seen, **options).settings["sampler"]["energy_tolerance"]
+        for seen in (None, mask)
+    ]
+    np.testing.assert_allclose(found, [0.05 * 8, 0.05 * 4])
+    given = bdip.sample(image, step_size=0.001, **options)
+    assert given.settings["sampler"]["energy_tolerance"] is None
+    assert (given.trace["step_size"] == np.float32(0.001)).all()
+
+
 # ------------------------------------------------------------------------------- at the door
 
 
-@pytest.mark.parametrize("momentum", [-0.1, 1.0, 1])
-def test_a_momentum_that_never_forgets_is_refused(momentum):
-    with pytest.raises(ValueError, match="momentum is .*expected from 0 to below 1"):
-        Mclmc(Constant(0.1), momentum=momentum)
+@pytest.mark.parametrize("time", [-0.1, np.inf, -1])
+def test_a_velocity_that_is_never_forgotten_is_refused(time):
+    with pytest.raises(ValueError, match="decoherence is .*expected a time of at least 0"):
+        Mclmc(Constant(0.1), decoherence=time)
+
+
+@pytest.mark.parametrize("tolerance", [0, -0.5])
+def test_a_tolerance_that_no_step_meets_is_refused(tolerance):
+    with pytest.raises(ValueError, match="energy_tolerance is .*expected None, or above 0"):
+        Mclmc(Constant(0.1), energy_tolerance=tolerance)
 
 
 @pytest.mark.parametrize("temperature", [0, 0.0, -1.0])

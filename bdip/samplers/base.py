@@ -37,8 +37,8 @@ class Sampler(Protocol):
     ) -> tuple[Params, SamplerState]: ...
 
     @classmethod
-    def default(cls, information: float) -> "Sampler":
-        """The sampler with the package's numbers, for data of `information` = n/σ² (unit range)."""
+    def default(cls, information: float, values: int) -> "Sampler":
+        """The sampler with the package's numbers, for n observed `values` of `information` n/σ² (unit range)."""
         ...
 
 

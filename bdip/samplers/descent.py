@@ -71,7 +71,7 @@ class Sgd(_Descent):
         return optax.sgd(step_size / 2, self.momentum)
 
     @classmethod
-    def default(cls, information: float) -> "Sgd":
+    def default(cls, information: float, values: int) -> "Sgd":
         return cls(Constant(RELATIVE_STEP / information), momentum=0.9)
 
 
@@ -103,7 +103,7 @@ class Adam(_Descent):
         return optax.adam(step_size)
 
     @classmethod
-    def default(cls, information: float) -> "Adam":
+    def default(cls, information: float, values: int) -> "Adam":
         return cls(Constant(0.01))
 
 

@@ -7,19 +7,28 @@ import jax
 import jax.numpy as jnp
 
 from bdip.samplers.preconditioner import Preconditioner
-from bdip.samplers.schedules import Cooling, Schedule
+from bdip.samplers.schedules import Constant, Schedule
 from bdip.trees import frozen_pytree, inner, normal_like
 from bdip.types import Params, PRNGKey, Scalar
 
 # A force below it has a squared length of zero in float32, and turns nothing.
 WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
+# By default (docs/decisions/0025): the step size that finds the posterior, and what a step that keeps draws may add to
+# the energy, for each √n of n observed values, which are independent of one another.
+HOT = 0.006
+ERROR_OF_A_VALUE = 0.05
+# Where the step size is tuned: to what share at least, and how many times that way in half the warm-up.
+LEAST_SHARE = 1 / 200
+WAYS = 1.5
+FASTEST = 0.25  # of log ε a step, of a short warm-up
 
 
 class MclmcState(NamedTuple):
     """Steps done, the size of the last, the decaying mean of squared gradients, the velocity u.
 
     `energy_error` is what the last step did not conserve, 0 before there is one; `energy` and
-    `owed`, the work of a kick's second half, are what the next one is reckoned from.
+    `owed`, the work of a kick's second half, are what the next one is reckoned from. `share` is
+    the tuned step size, as a part of the scheduled one.
     """
 
     step: Scalar
@@ -29,6 +38,7 @@ class MclmcState(NamedTuple):
     energy: Scalar
     owed: Scalar
     energy_error: Scalar
+    share: Scalar
 
 
 class Kick(NamedTuple):
@@ -45,9 +55,9 @@ class Mclmc:
     Seljak 2023) of d weights, with the frozen preconditioner G of `Psgld` as inverse mass:
 
         u ← K(u; −√(G/T) ∇U(θ), √ε_t),        θ ← θ + (√ε_t/2) √(TG) u,
-        u ← √d n/‖n‖, n = c u + √(1 − c²) ξ,   θ ← θ + (√ε_t/2) √(TG) u,   ξ ~ N(0, I)
+        u ← √d n/‖n‖, n = c u + √(1 − c²) ξ,   θ ← θ + (√ε_t/2) √(TG) u,   ξ ~ N(0, I),   c = exp(−√ε_t/L)
 
-    The velocity keeps the length ‖u‖ = √d. K is the kick by a force f during a time h: the exact
+    The velocity keeps the length ‖u‖ = √d, and is forgotten within a time L, its `decoherence`. K is the kick by a force f during a time h: the exact
     solution of u' = (I − uuᵀ/d) f d/(d − 1), which with e = f/‖f‖, δ = h‖f‖√d/(d − 1), a = e·u/√d is
 
         K(u) = (u + √d e (sinh δ + a (cosh δ − 1))) / Z,   Z = cosh δ + a sinh δ
@@ -58,10 +68,13 @@ class Mclmc:
     T/l_i x coth x, where x tanh x = ε mean(G l)/4, whatever c: about ε mean(G l)/12 too warm.
 
     The dynamics without noise conserves U/T + (d − 1) Σ log Z. What a step adds to it is the
-    `energy_error`, of which a small enough step leaves little.
+    `energy_error`, of which a small enough step leaves little. With an `energy_tolerance` the second half of
+    the warm-up brings the step size to where half of the steps have a smaller error than that, and the kept
+    steps have that size; G is frozen halfway there, so that it is tuned to the G that stays. Without, ε_t is the
+    schedule's, and G is frozen at the end of the warm-up.
 
     `step_size` is ε; `temperature` must be above 0; the rest is as in `Psgld`. Raises ValueError where
-    `momentum`, `temperature` or `granularity` is out of range.
+    `decoherence`, `temperature`, `energy_tolerance` or `granularity` is out of range.
 
     After a step the velocity has the length √d:
 
@@ -84,15 +97,20 @@ class Mclmc:
     step_size: Schedule
     temperature: float = 1.0
     warmup: int = 0
-    momentum: float = 0.99
-    decay: float = 0.99
+    decoherence: float = 2.0
+    decay: float = 0.997
     damping: float = 1.0
     granularity: str = "weight"
+    energy_tolerance: float | None = None
 
     def __post_init__(self) -> None:
         _ = self._preconditioner  # refuses an unknown granularity
-        if isinstance(self.momentum, float | int) and not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is {self.momentum}: expected from 0 to below 1.")
+        if isinstance(self.decoherence, float | int) and not 0 <= self.decoherence < math.inf:
+            raise ValueError(f"decoherence is {self.decoherence}: expected a time of at least 0.")
+        if isinstance(self.energy_tolerance, float | int) and not self.energy_tolerance > 0:
+            raise ValueError(
+                f"energy_tolerance is {self.energy_tolerance}: expected None, or above 0."
+            )
         if isinstance(self.temperature, float | int) and not self.temperature > 0:
             raise ValueError(
                 f"temperature is {self.temperature}: expected above 0, for the velocity has a "
@@ -103,18 +121,21 @@ class Mclmc:
         still = jax.tree.map(jnp.zeros_like, params)  # the first refreshment gives it its length
         square = self._preconditioner.start(params)
         zero = jnp.float32(0)
-        return MclmcState(jnp.int32(0), zero, square, still, zero, zero, zero)
+        one = jnp.float32(1)
+        return MclmcState(jnp.int32(0), zero, square, still, zero, zero, zero, one)
 
     def step(
         self, key: PRNGKey, params: Params, grad: Params, state: MclmcState, energy: Scalar
     ) -> tuple[Params, MclmcState]:
-        step_size = self.step_size(state.step, self.warmup)
-        square, gain = self._preconditioner.adapt(state.square, grad, state.step, self.warmup)
+        share = self._tuned(state)
+        step_size = share * self.step_size(state.step, self.warmup)
+        square, gain = self._preconditioner.adapt(state.square, grad, state.step, self._frozen_at)
         scale = jax.tree.map(lambda gain: jnp.sqrt(gain * self.temperature), gain)
         force = jax.tree.map(lambda s, g: -s * g / self.temperature, scale, grad)
         time = jnp.sqrt(step_size)
         kicked = kick(state.velocity, force, time)
-        velocity = refreshed(kicked.velocity, normal_like(key, params), self.momentum)
+        kept = jnp.exp(-time / self.decoherence)  # of no time: exp(−∞)
+        velocity = refreshed(kicked.velocity, normal_like(key, params), kept)
         params = jax.tree.map(
             lambda p, s, before, after: p + time / 2 * s * (before + after),
             params, scale, kicked.velocity, velocity,
@@ -122,16 +143,36 @@ class Mclmc:
         error = (energy - state.energy) / self.temperature + state.owed + kicked.first
         error = jnp.where(state.step > 0, error, 0.0)  # before the first step there was none
         return params, MclmcState(
-            state.step + 1, step_size, square, velocity, jnp.float32(energy), kicked.second, error
-        )
+            state.step + 1, step_size, square, velocity, jnp.float32(energy), kicked.second, error,
+            share,
+        )  # fmt: skip
+
+    def _tuned(self, state: MclmcState) -> Scalar:
+        """The share of the scheduled step size: in the second half of the warm-up less after a large error, else more."""
+        if self.energy_tolerance is None:
+            return state.share
+        half = jnp.maximum(self.warmup / 2, 1)
+        left = (self.warmup - state.step) / half  # 1 down to 0, as the rate: where it ends is no accident
+        rate = jnp.minimum(-2 * WAYS * math.log(LEAST_SHARE) / half * left, FASTEST)
+        more = jnp.where(jnp.abs(state.energy_error) > self.energy_tolerance, -rate, rate)
+        moved = jnp.clip(state.share * jnp.exp(more), LEAST_SHARE, 1.0)
+        tuning = (state.step >= self.warmup / 2) & (state.step < self.warmup)
+        return jnp.where(tuning, moved, state.share)
+
+    @property
+    def _frozen_at(self) -> Scalar | int:
+        """The step from which on G is what it is."""
+        if self.energy_tolerance is None:
+            return self.warmup
+        return jnp.ceil(jnp.float32(0.75) * self.warmup).astype(jnp.int32)
 
     @property
     def _preconditioner(self) -> Preconditioner:
         return Preconditioner(self.decay, self.damping, self.granularity)
 
     @classmethod
-    def default(cls, information: float) -> "Mclmc":
-        return cls(Cooling(hot=0.006, cold=0.00035))
+    def default(cls, information: float, values: int) -> "Mclmc":
+        return cls(Constant(HOT), energy_tolerance=ERROR_OF_A_VALUE * math.sqrt(values))
 
 
 def kick(velocity: Params, force: Params, time: Scalar) -> Kick:

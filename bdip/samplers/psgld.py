@@ -122,5 +122,5 @@ class Psgld:
         return Preconditioner(self.decay, self.damping, self.granularity)
 
     @classmethod
-    def default(cls, information: float) -> "Psgld":
+    def default(cls, information: float, values: int) -> "Psgld":
         return cls(Cooling(hot=0.006, cold=0.0007))

@@ -66,7 +66,7 @@ class Sgld:
         return params, SgldState(state.step + 1, step_size)
 
     @classmethod
-    def default(cls, information: float) -> "Sgld":
+    def default(cls, information: float, values: int) -> "Sgld":
         return cls(Constant(RELATIVE_STEP / information))
 
 
