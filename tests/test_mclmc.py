@@ -299,7 +299,7 @@ def test_a_tolerance_goes_with_the_root_of_what_was_observed_and_a_given_step_si
         bdip.sample(image, seen, **options).settings["sampler"]["energy_tolerance"]
         for seen in (None, mask)
     ]
-    np.testing.assert_allclose(found, [0.05 * 8, 0.05 * 4])
+    np.testing.assert_allclose(found, [0.03 * 8, 0.03 * 4])
     given = bdip.sample(image, step_size=0.001, **options)
     assert given.settings["sampler"]["energy_tolerance"] is None
     assert (given.trace["step_size"] == np.float32(0.001)).all()

@@ -156,7 +156,7 @@ def test_the_step_after_the_warm_up_is_smaller_below_25_grey_levels_in_proportio
 ):
     image = 128 + std * RNG.standard_normal((16, 16))
     noise_std = {"given": std, "a pixel": np.full((16, 16), std), "sample": "sample"}[noise]
-    posterior = run(image, noise_std=noise_std, data_range=(0, 255))
+    posterior = run(image, sampler="psgld", noise_std=noise_std, data_range=(0, 255))
     expected = min(1, max(0.4, posterior.settings["noise_std"] / 25))
     assert share_of_step(posterior) == pytest.approx(expected, rel=1e-5)
     assert (expected < 1) == (std < 25)
@@ -165,7 +165,8 @@ def test_the_step_after_the_warm_up_is_smaller_below_25_grey_levels_in_proportio
 
 def test_the_step_after_the_warm_up_goes_with_what_an_operator_leaves_of_a_pixel():
     # A mean of 2 × 2 pixels has a row of norm ½: σ is 16 levels at a pixel where it is 8 in the data.
-    posterior = run(RNG.normal(0.5, 0.05, (24, 24)), operator=Downsample(2), noise_std=8 / 255)
+    image = RNG.normal(0.5, 0.05, (24, 24))
+    posterior = run(image, sampler="psgld", operator=Downsample(2), noise_std=8 / 255)
     # (Av)² of random signs v is 0, ¼ or 1 with chances ⅜, ½ and ⅛: mean ¼, variance 3/32. The relative standard
     # error of its mean over 576 is 0.051, and that of σ at a pixel, which goes as its −½th power, 0.026.
     assert share_of_step(posterior) == pytest.approx(16 / 25, rel=4 * 0.026)

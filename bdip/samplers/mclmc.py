@@ -16,7 +16,7 @@ WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
 # By default (docs/decisions/0025): the step size that finds the posterior, and what a step that keeps draws may add to
 # the energy, for each √n of n observed values, which are independent of one another.
 HOT = 0.006
-ERROR_OF_A_VALUE = 0.05
+ERROR_OF_A_VALUE = 0.03
 # Where the step size is tuned: to what share at least, and how many times that way in half the warm-up.
 LEAST_SHARE = 1 / 200
 WAYS = 1.5
