@@ -57,8 +57,9 @@ class Mclmc:
         u ← K(u; −√(G/T) ∇U(θ), √ε_t),        θ ← θ + (√ε_t/2) √(TG) u,
         u ← √d n/‖n‖, n = c u + √(1 − c²) ξ,   θ ← θ + (√ε_t/2) √(TG) u,   ξ ~ N(0, I),   c = exp(−√ε_t/L)
 
-    The velocity keeps the length ‖u‖ = √d, and is forgotten within a time L, its `decoherence`. K is the kick by a force f during a time h: the exact
-    solution of u' = (I − uuᵀ/d) f d/(d − 1), which with e = f/‖f‖, δ = h‖f‖√d/(d − 1), a = e·u/√d is
+    The velocity keeps the length ‖u‖ = √d, and is forgotten within a time L, its `decoherence`. K is the
+    kick by a force f during a time h: the exact solution of u' = (I − uuᵀ/d) f d/(d − 1), which with
+    e = f/‖f‖, δ = h‖f‖√d/(d − 1), a = e·u/√d is
 
         K(u) = (u + √d e (sinh δ + a (cosh δ − 1))) / Z,   Z = cosh δ + a sinh δ
 
@@ -152,9 +153,12 @@ class Mclmc:
         if self.energy_tolerance is None:
             return state.share
         half = jnp.maximum(self.warmup / 2, 1)
-        left = (self.warmup - state.step) / half  # 1 down to 0, as the rate: where it ends is no accident
+        left = (
+            self.warmup - state.step
+        ) / half  # 1 down to 0, as the rate: where it ends is no accident
         rate = jnp.minimum(-2 * WAYS * math.log(LEAST_SHARE) / half * left, FASTEST)
-        more = jnp.where(jnp.abs(state.energy_error) > self.energy_tolerance, -rate, rate)
+        # NaN is no small error.
+        more = jnp.where(jnp.abs(state.energy_error) <= self.energy_tolerance, rate, -rate)
         moved = jnp.clip(state.share * jnp.exp(more), LEAST_SHARE, 1.0)
         tuning = (state.step >= self.warmup / 2) & (state.step < self.warmup)
         return jnp.where(tuning, moved, state.share)
