@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time, HOMES
     from bdip.likelihood import PoissonGaussian
     from bdip.live import Live
     from bdip.memory import Estimate, TooLargeError
-    from bdip.networks import DeepDecoder, Hourglass, ResNet, UNet
+    from bdip.networks import DeepDecoder, Hourglass, Pyramid, ResNet, UNet
     from bdip.operators import (
         Blur,
         Downsample,
@@ -43,9 +43,9 @@ __all__ = [
     "Blur", "Checkpoint", "CheckpointError", "CheckpointWarning", "DeepDecoder", "DivergedError",
     "DivergedWarning", "Downsample", "Estimate", "Fourier", "FromFunction", "FromMatrix",
     "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic", "PoissonGaussian",
-    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Radon", "ResNet", "Settings",
-    "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet", "__version__", "estimate",
-    "sample", "sample_tiled",
+    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Pyramid", "Radon", "ResNet",
+    "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet", "__version__",
+    "estimate", "sample", "sample_tiled",
 ]  # fmt: skip
 
 # Module of bdip -> the public names that it is the home of, as above.
@@ -57,7 +57,7 @@ HOMES = {
     "likelihood": "PoissonGaussian",
     "live": "Live",
     "memory": "Estimate TooLargeError",
-    "networks": "DeepDecoder Hourglass ResNet UNet",
+    "networks": "DeepDecoder Hourglass Pyramid ResNet UNet",
     "operators": "Blur Downsample Fourier FromFunction FromMatrix Identity Mask Mosaic Radon",
     "posterior": "Posterior PosteriorFileError",
     "recovery": "DivergedWarning",

@@ -49,7 +49,7 @@ def sample(
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     spatial_axes: int | None = None,
-    generator: str | Generator = "hourglass",
+    generator: str | Generator | None = None,
     sampler: str | Sampler = "mclmc",
     settings: Settings | None = None,
     steps: int | None = None,
@@ -90,7 +90,8 @@ def sample(
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         spatial_axes: how many axes the grid has: 1 for a signal (L, C), 3 for a volume (D, H, W), which
             could be an image with channels; by default 1 for (L,), else 2.
-        generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Hourglass()`.
+        generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Pyramid(channels=32)`. By default
+            `bdip.Pyramid()`, and `bdip.Hourglass()`, the network of their papers, of descents and "gp-dip".
         sampler: "mclmc", "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
             `weight_precision` and `memory_limit` beside it replace its own.

@@ -53,7 +53,7 @@ class Job(NamedTuple):
 
 
 def prepare(
-    image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator,
+    image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator | None,
     sampler: str | Sampler, settings: Settings | None, step_size: float | samplers.Schedule | None,
     temperature: float | None, holdout: float | None, chains: int, seed: int,
     devices: int | Sequence[jax.Device] | None, **options: Any,
@@ -65,6 +65,8 @@ def prepare(
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
     places = fleet.choose(devices)
     resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
+    if generator is None:
+        generator = "pyramid" if kind.exact else "hourglass"
     network: Generator = (
         _kind(generator, networks.REGISTRY, "generator")()
         if isinstance(generator, str)

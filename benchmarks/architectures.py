@@ -1,4 +1,4 @@
-"""What makes a better prior, and a better recipe? One change at a time to the defaults, at equal steps.
+"""What makes a better prior, and a better recipe? One change at a time to an hourglass of 48 channels and 4 scales, at equal steps.
 
     python -m benchmarks.architectures --quick                       # 48 × 48 pixels, one picture: minutes
     python -m benchmarks.architectures                               # all: a night on 2 cores
@@ -37,11 +37,11 @@ from bdip.samplers import Adam, Constant, Mclmc, Sampler
 from benchmarks import images, record
 from benchmarks.kernels import cut
 
-BASE = "as it is"
+BASE = "hourglass"
 
 
 class Change(NamedTuple):
-    """What differs from the defaults: fields of the hourglass or another generator, of the sampler, options of `sample`."""
+    """What differs from the base: fields of the hourglass or another generator, of the sampler, options of `sample`."""
 
     generator: Mapping[str, Any] | Generator = MappingProxyType({})
     sampler: Mapping[str, Any] = MappingProxyType({})
@@ -52,6 +52,18 @@ class Change(NamedTuple):
 
 VARIANTS: dict[str, Change] = {
     BASE: Change(),
+    "pyramid": Change(bdip.Pyramid()),
+    "pyramid, 3 scales": Change(bdip.Pyramid(scales=3)),
+    "pyramid, 5 scales": Change(bdip.Pyramid(scales=5)),
+    "pyramid, no latents but the coarsest": Change(bdip.Pyramid(latent_channels=0)),
+    "pyramid, 1 latent": Change(bdip.Pyramid(latent_channels=1)),
+    "pyramid, 4 latents": Change(bdip.Pyramid(latent_channels=4)),
+    "pyramid, 16 latents": Change(bdip.Pyramid(latent_channels=16)),
+    "pyramid, 32 channels": Change(bdip.Pyramid(channels=32)),
+    "pyramid, 64 channels": Change(bdip.Pyramid(channels=64)),
+    "pyramid, 96 channels": Change(bdip.Pyramid(channels=96)),
+    "pyramid, nearest": Change(bdip.Pyramid(upsample="nearest")),
+    "pyramid, 5 × 5": Change(bdip.Pyramid(kernel=5)),
     "2 scales": Change({"scales": 2}),
     "3 scales": Change({"scales": 3}),
     "5 scales": Change({"scales": 5}),
@@ -153,7 +165,7 @@ def measure(
 
 
 def generator(change: Change) -> Generator:
-    """The default hourglass with the change, or what stands in its place."""
+    """The hourglass with the change, or what stands in its place."""
     given = change.generator
     return bdip.Hourglass(**given) if isinstance(given, Mapping) else given
 

@@ -22,12 +22,15 @@ from numpy.typing import NDArray
 import bdip
 from bdip.diagnostics import ause, coverage, crps, negative_log_likelihood, psnr
 from benchmarks import baselines, images, record
+from benchmarks.generators import sized
 
 PICTURES = ("peppers256", "house", "barbara", "boat", "montage", "Cameraman256")
 TASKS = {"denoise": (25 / 255, 1.0), "inpaint": (10 / 255, 0.5)}  # σ, share of pixels observed
 LEVELS = (0.5, 0.9, 0.95)
 CURVE = tuple(np.round(np.linspace(0.05, 0.95, 19), 2))  # levels of the reliability plot
 FIXED_STEPS = 3000  # of methods that cannot tell when to stop, as gp-dip
+PUBLISHED = ("gp-dip", "dropout", "ensemble")  # with the hourglass, the network of their papers
+SKIPS = 4  # its channels
 COLUMNS = {
     "PSNR, dB": "psnr", "mean − draw": "gap", "χ²": "chi2", "50 %": "coverage_0.5",
     "90 %": "coverage_0.9", "95 %": "coverage_0.95", "CRPS · 10³": "crps", "NLL": "nll",
@@ -64,13 +67,14 @@ def crop(picture: str, size: int) -> images.Image:
 
 
 def measure(
-    method: str, picture: str, task: str, seed: int, size: int, generator: Any
+    method: str, picture: str, task: str, seed: int, size: int, scales: int, channels: int
 ) -> dict[str, Any]:
     """One run, as a row of figures, in the unit range."""
     clean, (std, share) = crop(picture, size), TASKS[task]
     noisy = images.add_noise(clean, std, seed)
     mask = None if share == 1 else images.random_mask(clean.shape, share, seed)
     started = perf_counter()
+    generator = sized(scales, channels, SKIPS if method in PUBLISHED else None)
     found = METHODS[method](noisy, mask, std, generator, seed)
     seconds = perf_counter() - started
     row = {"method": method, "picture": picture, "task": task, "seed": seed, "seconds": seconds}
@@ -183,9 +187,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.merge:
         return merged(options.merge)
-    generator = bdip.Hourglass(
-        scales=options.scales, channels_down=options.channels, channels_up=options.channels
-    )
+    size = (options.crop, options.scales, options.channels)
     path = record.RESULTS / f"{options.name}.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     there = {(r["method"], r["picture"], r["task"], r["seed"]) for r in rows}
@@ -195,8 +197,12 @@ def main() -> None:
                 for task in options.tasks:
                     if (method, picture, task, seed) in there:
                         continue
-                    rows.append(measure(method, picture, task, seed, options.crop, generator))
-                    record.save(options.name, rows, crop=options.crop, generator=str(generator))
+                    rows.append(measure(method, picture, task, seed, *size))
+                    record.save(
+                        options.name,
+                        rows,
+                        **dict(zip(("crop", "scales", "channels"), size, strict=True)),
+                    )
                     shown = {k: rows[-1][k] for k in ("psnr", "gap", "chi2", "coverage_0.9")}
                     print(method, picture, task, seed, shown, flush=True)
     plot(rows, str(path.with_suffix(".png")))

@@ -1,4 +1,4 @@
-"""Holes that nobody knows the truth of: looked at, with and without skip connections, and measured at their edges.
+"""Holes that nobody knows the truth of: looked at, with each generator, and measured at their edges.
 
     python -m benchmarks.holes --sheet build/holes.png                 # about 64 pixels high: minutes
     python -m benchmarks.holes --height 448 --channels 128 --scales 5  # the papers' sizes, for a GPU
@@ -21,12 +21,13 @@ from scipy.ndimage import binary_dilation  # type: ignore[import-untyped]
 import bdip
 from bdip.plot import plot_rows
 from benchmarks import images, record
+from benchmarks.generators import sized
 
 PICTURES = ("library", "vase", "kate")
-SKIPS = (4, 0)  # channels of the skip connections
+GENERATORS = {"pyramid": None, "hourglass": 4, "no skips": 0}  # channels of the skip connections
 NEAR = 3  # pixels from the hole
 HEADER = (
-    "| picture | pixels | missing | skips | χ² | seam of the mean | seam of a draw | std in the hole | std outside | MCSE/std | s |\n|"
+    "| picture | pixels | missing | generator | χ² | seam of the mean | seam of a draw | std in the hole | std outside | MCSE/std | s |\n|"
     + "---|" * 11
 )
 KEY = ("picture", "height", "width", "channels", "scales", "skips", "steps", "seed")
@@ -57,16 +58,27 @@ def seam(image: Image, known: NDArray[np.bool_]) -> float:
 
 
 def measure(
-    name: str, data: Image, known: NDArray[np.bool_], generator: bdip.Hourglass, **options: Any
+    name: str,
+    data: Image,
+    known: NDArray[np.bool_],
+    scales: int,
+    channels: int,
+    skips: int | None,
+    **options: Any,
 ) -> tuple[dict[str, Any], bdip.Posterior]:
     """One run, as a row of figures."""
     started = perf_counter()
     posterior = bdip.sample(
-        data, known, data_range=(0, 1), generator=generator, progress=False, **options
+        data,
+        known,
+        data_range=(0, 1),
+        generator=sized(scales, channels, skips),
+        progress=False,
+        **options,
     )
     row = {
         "picture": name, "height": data.shape[0], "width": data.shape[1], "missing": float(1 - known.mean()),
-        "channels": generator.channels_down, "scales": generator.scales, "skips": generator.channels_skip,
+        "channels": channels, "scales": scales, "skips": skips,
         **options, "commit": record.surroundings()["commit"], "seconds": perf_counter() - started,
         "seam": seam(posterior.mean, known),
         "seam_draw": float(np.mean([seam(draw, known) for draw in posterior.draws[0]])),
@@ -76,9 +88,14 @@ def measure(
     return row, posterior
 
 
+def named(skips: int | None) -> str:
+    """The generator's name, by its skip connections."""
+    return next(name for name, width in GENERATORS.items() if width == skips)
+
+
 def line(row: dict[str, Any]) -> str:
     """The row as a line of a Markdown table; standard deviations in grey levels of 255."""
-    cells = [row["picture"], f"{row['height']} × {row['width']}", f"{100 * row['missing']:.0f} %", str(row["skips"])]  # fmt: skip
+    cells = [row["picture"], f"{row['height']} × {row['width']}", f"{100 * row['missing']:.0f} %", named(row["skips"])]  # fmt: skip
     cells += [f"{row['chi2']:.3f}", f"{row['seam']:.2f}", f"{row['seam_draw']:.2f}"]
     cells += [f"{255 * row[name]:.1f}" for name in ("std_missing", "std_known")]
     return "| " + " | ".join([*cells, f"{row['mcse_ratio']:.2f}", f"{row['seconds']:.0f}"]) + " |"
@@ -88,7 +105,7 @@ def main() -> None:
     """Run what is asked for, write each row and the pictures, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pictures", nargs="+", default=list(PICTURES), choices=PICTURES)
-    parser.add_argument("--skips", nargs="+", type=int, default=list(SKIPS))
+    parser.add_argument("--generators", nargs="+", default=list(GENERATORS), choices=GENERATORS)
     parser.add_argument("--height", type=int, default=64, help="pixels, about")
     parser.add_argument("--channels", type=int, default=48)
     parser.add_argument("--scales", type=int, default=4)
@@ -99,19 +116,16 @@ def main() -> None:
     options = parser.parse_args()
     print(HEADER, flush=True)
     sheet = []
-    for name, skips in product(options.pictures, options.skips):
+    for name, kind in product(options.pictures, options.generators):
         data, known = holed(name, options.height)
-        generator = bdip.Hourglass(
-            scales=options.scales, channels_down=options.channels, channels_up=options.channels,
-            channels_skip=skips,
-        )  # fmt: skip
         row, posterior = measure(
-            name, data, known, generator, steps=options.steps, seed=options.seed
-        )
+            name, data, known, options.scales, options.channels, GENERATORS[kind],
+            steps=options.steps, seed=options.seed,
+        )  # fmt: skip
         record.put(options.name, row, KEY)
         print(line(row), flush=True)
         shown = [
-            (name, data), (f"mean, skips of {skips}", posterior.mean),
+            (name, data), (f"mean, {kind}", posterior.mean),
             ("draw", posterior.draws[0, -1]), ("std, times 4", 4 * posterior.std),
         ]  # fmt: skip
         sheet.append([(caption, np.clip(image, 0, 1)) for caption, image in shown])

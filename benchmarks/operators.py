@@ -33,11 +33,12 @@ from bdip.diagnostics import coverage, psnr
 from bdip.operators import cartesian_lines
 from bdip.plot import plot_rows
 from benchmarks import images, record
+from benchmarks.generators import sized
 
 Array = NDArray[Any]
 
 SIDE, SMALL = 48, 128  # pixels: of the crop, and of the picture it is cut from
-SCALES, CHANNELS, SKIPS = 3, 32, 4
+SCALES, CHANNELS = 3, 32
 STD = 5 / 255  # where chains mix well (docs/decisions/0005)
 BLUR = 1.6  # pixels
 FACTOR, VIEWS, SHARE = 4, 60, 0.25
@@ -223,7 +224,14 @@ def scored(shape: tuple[int, ...], circle: bool) -> Array:
 
 
 def measure(
-    name: str, task: Task, pictured: str, side: int, generator: bdip.Hourglass, **options: Any
+    name: str,
+    task: Task,
+    pictured: str,
+    side: int,
+    scales: int,
+    channels: int,
+    skips: int | None,
+    **options: Any,
 ) -> tuple[dict[str, Any], list[Any]]:
     """One run, as a row of figures, and its pictures with captions."""
     truth = picture(pictured, side)
@@ -233,7 +241,7 @@ def measure(
     started = perf_counter()
     posterior = bdip.sample(
         data, task.mask, operator=task.operator, noise_std=std, data_range=(0, 1),
-        generator=generator, progress=False, **options,
+        generator=sized(scales, channels, skips), progress=False, **options,
     )  # fmt: skip
     seconds = perf_counter() - started
     peers = task.peers(data, truth)
@@ -241,7 +249,7 @@ def measure(
     draws = posterior.draws.reshape(-1, *truth.shape)
     row = {
         "task": name, "picture": pictured, "std": std, "side": side,
-        "scales": generator.scales, "channels": generator.channels_down, "skips": generator.channels_skip, **options,
+        "scales": scales, "channels": channels, "skips": skips, **options,
         "commit": record.surroundings()["commit"],
         "peers": scores,
         "draw": float(np.mean([psnr(truth[seen], draw[seen]) for draw in draws])),
@@ -286,17 +294,13 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
     parser.add_argument("--scales", type=int, default=SCALES, help=f"[{SCALES}]")
     parser.add_argument("--channels", type=int, default=CHANNELS, help=f"[{CHANNELS}]")
-    parser.add_argument("--skips", type=int, default=SKIPS, help=f"channels [{SKIPS}]")
+    parser.add_argument("--skips", type=int, help="channels, of an hourglass [the pyramid]")
     parser.add_argument("--sampler", default="mclmc")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="operators", help="of the file in results/")
     parser.add_argument("--sheet", type=Path, help="a PNG file for the pictures")
     options = parser.parse_args()
-    generator = bdip.Hourglass(
-        scales=options.scales, channels_down=options.channels, channels_up=options.channels,
-        channels_skip=options.skips,
-    )  # fmt: skip
     print(HEADER, flush=True)
     sheets = []
     for name in options.tasks:
@@ -311,7 +315,9 @@ def main() -> None:
                     task,
                     pictured,
                     options.side,
-                    generator,
+                    options.scales,
+                    options.channels,
+                    options.skips,
                     sampler=options.sampler,
                     steps=options.steps,
                     seed=options.seed,

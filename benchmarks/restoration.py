@@ -26,6 +26,7 @@ from bdip.diagnostics import coverage, psnr
 from bdip.plot import plot_rows
 from benchmarks import images, record
 from benchmarks.degrading import TASKS, Degraded
+from benchmarks.generators import sized
 from benchmarks.scoring import luminance, ssim
 
 Image = NDArray[Any]
@@ -33,24 +34,24 @@ Restored = dict[str, tuple[Image, dict[str, Any]]]  # images by method, each wit
 
 
 class Protocol(NamedTuple):
-    """Pixels a side (None: the whole picture), the generator, pictures of a group, steps of what cannot end by itself, and the others' most."""
+    """Pixels a side (None: the whole picture), scales and channels, pictures of a group, steps of what cannot end by itself, and the others' most."""
 
     pixels: int | None
-    generator: bdip.Hourglass
+    scales: int
+    channels: int
     pictures: int | None
     steps: int
     most: int
 
 
 PROTOCOLS = {
-    "quick": Protocol(48, bdip.Hourglass(scales=3, channels_down=16, channels_up=16), 2, 600, 1500),
-    "cpu": Protocol(128, bdip.Hourglass(), None, 3000, 20_000),
-    "full": Protocol(
-        None, bdip.Hourglass(scales=5, channels_down=128, channels_up=128), None, 3000, 20_000
-    ),
+    "quick": Protocol(48, 3, 16, 2, 600, 1500),
+    "cpu": Protocol(128, 4, 48, None, 3000, 20_000),
+    "full": Protocol(None, 5, 128, None, 3000, 20_000),
 }
 METHODS = ("classical", "dip", "gp-dip", "bdip")
 ORACLE = "dip (oracle)"
+SKIPS = 4  # channels of the hourglass, the network of the others' papers
 BLOCK = 25  # steps between two of the outputs among which the oracle chooses
 KEY = ("protocol", "pixels", "task", "picture", "seed", "run")
 
@@ -82,11 +83,12 @@ def measure(
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
     fixed = {} if run == "bdip" else {"steps": protocol.steps}
+    generator = sized(protocol.scales, protocol.channels, None if run == "bdip" else SKIPS)
     started = perf_counter()
     posterior, curve, best = followed(
         degraded.data, degraded.mask, clean, operator=degraded.operator, noise_std=degraded.noise_std,
         sampler={"bdip": "mclmc", "dip": "adam+jitter+average"}.get(run, run), seed=seed,
-        generator=protocol.generator, **(fixed or {"max_steps": protocol.most}),
+        generator=generator, **(fixed or {"max_steps": protocol.most}),
     )  # fmt: skip
     told = {
         "seconds": perf_counter() - started, "steps": int(curve["step"][-1]),

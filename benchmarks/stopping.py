@@ -12,8 +12,10 @@ import numpy as np
 
 import bdip
 from bdip.diagnostics import psnr
+from bdip.networks import Generator
 from benchmarks import images, record
 from benchmarks.calibration import PICTURES, crop
+from benchmarks.generators import sized
 
 NOISE_STD = 25 / 255
 HEADER = (
@@ -23,7 +25,7 @@ HEADER = (
 
 
 def measure(
-    picture: str, size: int, generator: bdip.Hourglass, seed: int, target: float | None
+    picture: str, size: int, generator: Generator, seed: int, target: float | None
 ) -> dict[str, Any]:
     """Both runs of one picture, as a row of figures."""
     clean = crop(picture, size)
@@ -67,12 +69,11 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=64, help="pixels a side")
     parser.add_argument("--channels", type=int, default=48)
     parser.add_argument("--scales", type=int, default=4)
+    parser.add_argument("--skips", type=int, help="channels, of an hourglass [the pyramid]")
     parser.add_argument("--target", type=float, help="Monte Carlo error over std; the default one")
     parser.add_argument("--name", default="stopping", help="of the file in results/")
     options = parser.parse_args()
-    generator = bdip.Hourglass(
-        scales=options.scales, channels_down=options.channels, channels_up=options.channels
-    )
+    generator = sized(options.scales, options.channels, options.skips)
     rows = []
     print(HEADER)
     for picture in options.pictures:

@@ -1,5 +1,6 @@
 """The front door, end to end: any image, any sampler, and every way out."""
 
+import inspect
 import os
 import signal
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pytest
 
 import bdip
 from bdip.chain import run_block
+from bdip.job import prepare
 from bdip.samplers import REGISTRY, Constant, Cooling, Polynomial, Psgld, Sgd, Sgld
 from tests import laws
 from tests.fakes import CountingPixels, JitteredPixels, PaddedPixels, Pixels
@@ -608,3 +610,22 @@ def test_a_setting_out_of_range_is_refused_with_what_was_expected(options, messa
 def test_wrong_arrays_are_refused_at_the_front_door(options):
     with pytest.raises(bdip.ProblemError):
         run(**options)
+
+
+# ------------------------------------------------------------------------- the default generator
+
+
+def chosen(**options):
+    """The generator of a run that is not started."""
+    arguments = inspect.signature(bdip.sample).bind(NOISY, **options)
+    arguments.apply_defaults()
+    shown = ("progress", "callback", "time_limit", "checkpoint")
+    return prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown}).network
+
+
+@pytest.mark.parametrize("sampler", REGISTRY)
+def test_samplers_of_the_posterior_take_the_pyramid_and_published_recipes_the_hourglass(sampler):
+    published = sampler in ("sgd", "adam", "gp-dip")
+    assert chosen(sampler=sampler) == (bdip.Hourglass() if published else bdip.Pyramid())
+    assert chosen(sampler=sampler, generator="unet") == bdip.UNet()
+    assert chosen(sampler=sampler, generator=TINY) == TINY

@@ -201,6 +201,9 @@ WRONG = {
     "nothing held out": (["photo.png", "--holdout", "0"], "holdout is 0"),
     "no steps": (["photo.png", "--steps", "0"], "steps is 0"),
     "channels of another generator": (["photo.png", "--generator", "unet", "--channels", "4"], "hourglass"),
+    "skips of a pyramid": (
+        ["photo.png", "--generator", "pyramid", "--skips", "4"], "--skips: of --generator hourglass, not of pyramid",
+    ),
 }  # fmt: skip
 
 

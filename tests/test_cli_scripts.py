@@ -9,7 +9,9 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+import bdip
 from bdip.cli import main
+from bdip.cli.arguments import sampling
 from bdip.cli.config import read_config
 from bdip.cli.parser import parser
 from bdip.cli.presets import PRESETS
@@ -67,6 +69,26 @@ def test_a_large_hole_is_filled_without_skips_on_the_command_line_as_in_python(f
     assert options("--preset", "large-hole", "--skips", "16").skips == 16
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], None),
+        (["--generator", "hourglass"], "hourglass"),
+        (["--channels", "3"], bdip.Pyramid(channels=3)),
+        (["--scales", "2", "--skips", "0"], bdip.Hourglass(scales=2, channels_skip=0)),
+        (["--channels", "3", "--sampler", "adam"], bdip.Hourglass(channels_down=3, channels_up=3)),
+        (["--channels", "3", "--sampler", "adam", "--generator", "pyramid"], bdip.Pyramid(channels=3)),
+    ],
+)
+def test_a_size_is_that_of_the_generator_named_or_of_the_samplers_own(words, expected):
+    assert sampling(options(*words))["generator"] == expected
+
+
+def test_a_comparison_of_a_size_with_a_descent_is_one_of_hourglasses():
+    chosen = parse(["compare", "photo.png", "--samplers", "adam+jitter", "mclmc", "--scales", "2"])
+    assert sampling(chosen)["generator"] == bdip.Hourglass(scales=2)
+
+
 def test_the_standard_preset_is_no_preset():
     given, chosen = vars(options()), vars(options("--preset", "standard"))
     told = {"preset", "arguments", "words"}
@@ -82,9 +104,9 @@ def test_presets_are_for_batches_and_comparisons_too():
 
 def test_a_preset_of_another_generator_or_of_no_name_is_refused(folder, capsys):
     line = refused(capsys, *IMAGE, "--preset", "fast", "--generator", "unet")
-    assert "--preset fast is of the hourglass, but --generator is unet" in line
+    assert "--preset fast is of pyramid or hourglass, but --generator is unet" in line
     line = refused(capsys, *IMAGE, "--preset", "large-hole", "--generator", "unet")
-    assert "--preset large-hole is of the hourglass" in line
+    assert "--preset large-hole is of pyramid or hourglass" in line
     assert "'fast', 'standard', 'paper', 'large-hole'" in refused(
         capsys, *IMAGE, "--preset", "quick"
     )

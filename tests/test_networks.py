@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bdip.networks import REGISTRY, DeepDecoder, Hourglass, ResNet, UNet, generate
+from bdip.networks import REGISTRY, DeepDecoder, Hourglass, Pyramid, ResNet, UNet, generate
 from bdip.networks.layers import Norm, upsample_bilinear, upsample_nearest
 from bdip.networks.network import Network
 
 SMALL = {
+    "pyramid": Pyramid(scales=2, channels=(6, 8), latent_channels=(3, 2)),
     "hourglass": Hourglass(
         scales=2, channels_down=6, channels_up=8, channels_skip=(0, 4), latent_channels=4
     ),
@@ -40,6 +41,8 @@ VARIANTS = [
         activation="elu",
         output="linear",
     ),
+    Pyramid(scales=2, channels=(4, 6), latent_channels=(0, 2), kernel=5, upsample="nearest"),
+    Pyramid(scales=1, channels=4, latent_channels=0, activation="elu", output="linear"),
     UNet(scales=2, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
     ResNet(blocks=1, channels=4, padding="zero", output="linear"),
     DeepDecoder(scales=1, channels=4, latent="coordinates", upsample="nearest"),
@@ -202,6 +205,25 @@ def test_weights_are_he_normal():
     assert latent.max() < 0.1
 
 
+def test_a_pyramids_latents_are_params_and_standard_normal_at_every_scale():
+    pyramid = Pyramid(scales=2, channels=16, latent_channels=(4, 0))
+    latents = pyramid.init(jax.random.key(0), (62, 128, 3))[0]["latents"]
+    assert {k: v.shape for k, v in latents.items()} == {"00": (64, 128, 4), "02": (16, 32, 16)}
+    for found in map(np.ravel, latents.values()):
+        # Standard errors of the mean and variance of n standard normals: 1/√n and √(2/n).
+        assert abs(found.mean()) < 5 / np.sqrt(found.size)
+        assert abs(found.var() - 1) < 5 * np.sqrt(2 / found.size)
+
+
+def test_jitter_of_a_pyramid_is_of_its_finest_latents():
+    pyramid = SMALL["pyramid"]
+    params, latent = pyramid.init(jax.random.key(0), (8, 8, 1))
+    moved = params | {"latents": params["latents"] | {"00": params["latents"]["00"] + 0.1}}
+    jittered = pyramid.apply(params, latent + 0.1)
+    np.testing.assert_array_equal(jittered, pyramid.apply(moved, latent))
+    assert np.any(jittered != pyramid.apply(params, latent))
+
+
 def test_a_norm_gives_every_channel_its_shift_and_scale():
     norm = Norm(3)
     x = 5 + 2 * jax.random.normal(jax.random.key(0), (16, 16, 3))
@@ -248,6 +270,10 @@ def test_nearest_doubling_repeats_each_pixel():
         ),
         (Hourglass, "padding", "edge", "padding is 'edge'"),
         (Hourglass, "activation", "linear", "activation is 'linear'"),
+        (Pyramid, "channels", (8, 8), "channels has 2 entries but scales is 4"),
+        (Pyramid, "latent_channels", -1, "latent_channels is -1"),
+        (Pyramid, "kernel", 2, "kernel is 2 but must be 1, 3 or 5"),
+        (Pyramid, "upsample", "cubic", "upsample is 'cubic'"),
         (UNet, "channels", True, "channels is True"),
         (UNet, "latent", "random", "latent is 'random'"),
         (ResNet, "blocks", 0, "blocks is 0"),

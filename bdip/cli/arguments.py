@@ -11,13 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bdip
-from bdip import networks
+from bdip import networks, samplers
 from bdip.io import Loaded
 from bdip.io import load as load_file
 from bdip.record import is_unfinished
 from bdip.restoring import load
 
 GIB = 2**30  # bytes
+# The fields of a generator that an option sets.
+FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "pyramid": {"--channels": ("channels",), "--scales": ("scales",)},
+    "hourglass": {
+        "--channels": ("channels_down", "channels_up"), "--scales": ("scales",), "--skips": ("channels_skip",),
+    },
+}  # fmt: skip
 
 
 class UsageError(ValueError):
@@ -124,21 +131,34 @@ def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:
     return None
 
 
-def _generator(options: argparse.Namespace) -> str | networks.Hourglass:
-    """The generator's name, or the hourglass of the width and depth asked for."""
-    channels = options.channels
-    asked = {
-        "channels_down": channels, "channels_up": channels, "scales": options.scales,
-        "channels_skip": options.skips,
-    }  # fmt: skip
-    asked = {name: value for name, value in asked.items() if value is not None}
+def _generator(options: argparse.Namespace) -> str | networks.Generator | None:
+    """The generator's name, or the one of the width and depth asked for; None for the sampler's own."""
+    sizes = {"--channels": options.channels, "--scales": options.scales, "--skips": options.skips}
+    asked = [name for name, value in sizes.items() if value is not None]
+    name = options.generator
     if not asked:
-        return str(options.generator)
-    if options.generator != "hourglass":
+        return None if name is None else str(name)
+    if name is None:
+        published = options.skips is not None or not all(map(_is_exact, _samplers(options)))
+        name = "hourglass" if published else "pyramid"
+    fields = FIELDS.get(name, {})
+    if not fields.keys() >= {*asked}:
+        kinds = [kind for kind, fields in FIELDS.items() if fields.keys() >= {*asked}]
         raise UsageError(
-            f"--channels, --scales and --skips are for the hourglass, not for {options.generator}."
+            f"{' and '.join(asked)}: of --generator {' or '.join(kinds)}, not of {name}."
         )
+    given = {field: sizes[option] for option in asked for field in fields[option]}
     try:
-        return networks.Hourglass(**asked)
+        return networks.REGISTRY[name](**given)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _samplers(options: argparse.Namespace) -> list[str]:
+    """The samplers' names, without what is added to them."""
+    names = getattr(options, "samplers", None) or [options.sampler]
+    return [name.split("+")[0] for name in names]
+
+
+def _is_exact(sampler: str) -> bool:
+    return sampler not in samplers.REGISTRY or samplers.REGISTRY[sampler].exact

@@ -82,12 +82,14 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """How long to sample what, and where."""
     names = ", ".join(networks.REGISTRY)
-    parser.add_argument("--generator", default="hourglass", help=f"{names} [hourglass]")
-    parser.add_argument("--channels", type=int, help="width of the hourglass [48]")
-    parser.add_argument("--scales", type=int, help="depth of the hourglass [4]")
+    parser.add_argument(
+        "--generator", metavar="NAME", help=f"{names} [pyramid; of descents and gp-dip hourglass]"
+    )
+    parser.add_argument("--channels", type=int, help="width of the pyramid or the hourglass [48]")
+    parser.add_argument("--scales", type=int, help="depth of the pyramid or the hourglass [4]")
     parser.add_argument(
         "--skips", metavar="CHANNELS", type=int,
-        help="width of its skip connections; 0, none, fills large holes better [4]",
+        help="take the hourglass, with skip connections as wide as this; 0 is none [4]",
     )  # fmt: skip
     defaults = bdip.Settings()
     parser.add_argument("--steps", type=int, help="steps a chain [until the mean is known]")

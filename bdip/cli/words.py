@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from bdip.cli.arguments import UsageError
+from bdip.cli.arguments import FIELDS, UsageError
 from bdip.cli.config import read_config, words_of
 from bdip.cli.parser import Parser, WordsError, parser
 from bdip.cli.presets import PRESETS
@@ -66,8 +66,9 @@ def _preset(name: Any) -> dict[str, Any]:
 
 
 def _check_preset(options: argparse.Namespace) -> None:
-    preset, generator = getattr(options, "preset", None), getattr(options, "generator", "")
-    if preset and generator != "hourglass" and {options.channels, options.skips} != {None}:
+    preset, generator = getattr(options, "preset", None), getattr(options, "generator", None)
+    sized = (None, *FIELDS)
+    if preset and generator not in sized and {options.channels, options.skips} != {None}:
         raise UsageError(
-            f"--preset {preset} is of the hourglass, but --generator is {generator}: leave one out."
+            f"--preset {preset} is of {' or '.join(FIELDS)}, but --generator is {generator}: leave one out."
         )

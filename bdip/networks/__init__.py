@@ -3,14 +3,25 @@
 from bdip.networks.base import Generator, generate
 from bdip.networks.deep_decoder import DeepDecoder
 from bdip.networks.hourglass import Hourglass
+from bdip.networks.pyramid import Pyramid
 from bdip.networks.resnet import ResNet
 from bdip.networks.unet import UNet
 
 REGISTRY: dict[str, type[Generator]] = {
+    "pyramid": Pyramid,
     "hourglass": Hourglass,
     "unet": UNet,
     "resnet": ResNet,
     "deep-decoder": DeepDecoder,
 }
 
-__all__ = ["REGISTRY", "DeepDecoder", "Generator", "Hourglass", "ResNet", "UNet", "generate"]
+__all__ = [
+    "REGISTRY",
+    "DeepDecoder",
+    "Generator",
+    "Hourglass",
+    "Pyramid",
+    "ResNet",
+    "UNet",
+    "generate",
+]

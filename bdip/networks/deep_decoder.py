@@ -7,11 +7,11 @@ from flax import nnx
 from jaxtyping import Array
 
 from bdip.networks.layers import ACTIVATIONS, UPSAMPLERS, Convolution, Norm, Normal
-from bdip.networks.network import Activation, Network, check_choice, check_whole, covering_grid
+from bdip.networks.network import Activation, FixedLatent, check_choice, check_whole, covering_grid
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepDecoder(Network):
+class DeepDecoder(FixedLatent):
     """From a coarse fixed latent upwards: mix channels, double the grid, activate, normalise (equation 1 of the paper).
 
     Arguments:
@@ -19,7 +19,7 @@ class DeepDecoder(Network):
         channels: channels throughout.
         upsample: "bilinear" or "nearest".
 
-    The other arguments are those of ``Network``; there is no kernel that reaches beyond an edge, so ``padding`` is moot.
+    The other arguments are those of ``FixedLatent``; there is no kernel that reaches beyond an edge, so ``padding`` is moot.
 
     Raises ValueError where an argument is out of range or no choice.
 

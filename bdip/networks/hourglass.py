@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from bdip.networks.layers import UPSAMPLERS, Block, Convolution, Norm, Normal
 from bdip.networks.network import (
-    Network,
+    FixedLatent,
     check_channels,
     check_choice,
     check_kernel,
@@ -20,7 +20,7 @@ from bdip.networks.network import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hourglass(Network):
+class Hourglass(FixedLatent):
     """The generator of the Deep Image Prior: down to a coarse grid and up again, with thin skip connections.
 
     Arguments:
@@ -31,7 +31,7 @@ class Hourglass(Network):
         upsample: "bilinear" or "nearest".
 
     The paper has 5 scales of 128 channels; the defaults take a quarter of its time on a CPU.
-    The other arguments are those of ``Network``. Raises ValueError where an argument is out of range or no choice.
+    The other arguments are those of ``FixedLatent``. Raises ValueError where an argument is out of range or no choice.
 
     >>> import jax
     >>> generator = Hourglass(scales=2, channels_down=8, channels_up=8)

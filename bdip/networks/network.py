@@ -31,8 +31,6 @@ class Network:
     Arguments:
         activation: the nonlinearity after each norm.
         padding: what lies beyond the edge of an image: its mirror image, or zeros.
-        latent: "noise", uniform on [0, latent_scale) in latent_channels channels, or "coordinates", the two coordinates
-            of each pixel.
         output: "sigmoid" for images between 0 and 1, or "linear".
         precision: of the factors in the convolutions, "float32", "tf32" or "bfloat16"; by default float32 on a CPU and
             tf32 on a GPU. Weights, norms, sums and the last layer are float32 whatever it is.
@@ -42,9 +40,6 @@ class Network:
 
     activation: Activation = "leaky_relu"
     padding: Padding = "reflect"
-    latent: Literal["noise", "coordinates"] = "noise"
-    latent_channels: int = 32
-    latent_scale: float = 0.1
     output: Literal["sigmoid", "linear"] = "sigmoid"
     precision: Precision | None = None
     remat: bool = False
@@ -54,14 +49,8 @@ class Network:
             "activation", self.activation, [name for name in ACTIVATIONS if name != "linear"]
         )
         check_choice("padding", self.padding, ["reflect", "zero"])
-        check_choice("latent", self.latent, ["noise", "coordinates"])
         check_choice("output", self.output, OUTPUTS)
         check_choice("precision", self.precision, [None, "float32", "tf32", "bfloat16"])
-        check_whole("latent_channels", self.latent_channels)
-        if not self.latent_scale > 0:
-            raise ValueError(
-                f"latent_scale is {self.latent_scale!r} but must be above 0: 0.1 is usual."
-            )
 
     def build(self, image_channels: int, normal: Normal) -> nnx.Module:
         """The module, its weights drawn with ``normal``."""
@@ -71,26 +60,65 @@ class Network:
         """The grid of the latent for an image of this grid, (H, W) or with fewer or more axes."""
         raise NotImplementedError
 
+    def latents(self, key: PRNGKey, grid: tuple[int, ...]) -> tuple[Params, Latent]:
+        """What is random of the latent's grid: params beside the weights, and the latent, which stays as it is."""
+        raise NotImplementedError
+
     def init(self, key: PRNGKey, image_shape: tuple[int, ...]) -> tuple[Params, Latent]:
         """Random params and a latent for images of shape (H, W, C), signals (L, C) or volumes (D, H, W, C)."""
         return _init(self, key, tuple(image_shape))
 
     def apply(self, params: Params, latent: Latent) -> Float[Array, "*covering C"]:
         """The image g_θ(z) on the generator's own grid, which covers (H, W)."""
-        image_channels = params["output"]["kernel"].shape[-1]
+        return self._image(params, latent, latent.ndim - 1)
 
-        def image(params: Params, latent: Latent) -> Array:
-            module: Any = nnx.merge(_graph(self, image_channels, latent.ndim - 1), params)
-            return OUTPUTS[self.output](module(latent))
+    def _image(self, weights: Params, latents: Any, axes: int) -> Float[Array, "*covering C"]:
+        """The image of the module with these weights, called with these latents."""
+        graph = _graph(self, weights["output"]["kernel"].shape[-1], axes)
+
+        def image(weights: Params, latents: Any) -> Array:
+            module: Any = nnx.merge(graph, weights)
+            return OUTPUTS[self.output](module(latents))
 
         if self.remat:
             image = jax.checkpoint(image, policy=KEEP_CONVOLVED)
-        return image(params, latent)
+        return image(weights, latents)
 
     @property
     def _convolution(self) -> dict[str, Any]:
         """The options of every convolution but the last."""
         return {"padding": self.padding, "precision": self.precision}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedLatent(Network):
+    """The fields and methods of the generators whose only latent is their input, which stays as it was drawn.
+
+    Arguments:
+        latent: "noise", uniform on [0, latent_scale) in latent_channels channels, or "coordinates", the two coordinates
+            of each pixel.
+
+    The other arguments are those of ``Network``.
+    """
+
+    latent: Literal["noise", "coordinates"] = "noise"
+    latent_channels: int = 32
+    latent_scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("latent", self.latent, ["noise", "coordinates"])
+        check_whole("latent_channels", self.latent_channels)
+        if not self.latent_scale > 0:
+            raise ValueError(
+                f"latent_scale is {self.latent_scale!r} but must be above 0: 0.1 is usual."
+            )
+
+    def latents(self, key: PRNGKey, grid: tuple[int, ...]) -> tuple[Params, Latent]:
+        """No params, and the latent (H, W, C)."""
+        if self.latent == "coordinates":
+            return {}, latents.coordinates(grid)
+        return {}, latents.noise(key, grid, self.latent_channels, self.latent_scale)
 
     def _input_channels(self, axes: int) -> int:
         return axes if self.latent == "coordinates" else self.latent_channels
@@ -103,13 +131,8 @@ def _init(generator: Network, key: PRNGKey, image_shape: tuple[int, ...]) -> tup
     params_key, latent_key = jax.random.split(key)
     draw = _one_draw(params_key, _count_draws(generator, image_channels, axes))
     module = generator.build(image_channels, Normal(draw, axes))
-    covering = generator.latent_grid(*grid)
-    if generator.latent == "coordinates":
-        latent = latents.coordinates(covering)
-    else:
-        scale = generator.latent_scale
-        latent = latents.noise(latent_key, covering, generator.latent_channels, scale)
-    return nnx.to_pure_dict(nnx.state(module)), latent
+    params, latent = generator.latents(latent_key, generator.latent_grid(*grid))
+    return nnx.to_pure_dict(nnx.state(module)) | params, latent
 
 
 def _one_draw(key: PRNGKey, size: int) -> Callable[[tuple[int, ...]], Array]:

@@ -7,18 +7,18 @@ from flax import nnx
 from jaxtyping import Array
 
 from bdip.networks.layers import ACTIVATIONS, Block, Convolution, Normal
-from bdip.networks.network import Network, check_whole, covering_grid
+from bdip.networks.network import FixedLatent, check_whole, covering_grid
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResNet(Network):
+class ResNet(FixedLatent):
     """A convolution, residual blocks, a convolution.
 
     Arguments:
         blocks: how many residual blocks.
         channels: channels throughout.
 
-    The other arguments are those of ``Network``.
+    The other arguments are those of ``FixedLatent``.
 
     Raises ValueError where an argument is out of range or no choice.
 

@@ -8,11 +8,11 @@ from flax import nnx
 from jaxtyping import Array
 
 from bdip.networks.layers import UPSAMPLERS, Block, Convolution, Normal
-from bdip.networks.network import Network, check_choice, check_whole, covering_grid
+from bdip.networks.network import FixedLatent, check_choice, check_whole, covering_grid
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNet(Network):
+class UNet(FixedLatent):
     """Two convolutions a scale, halved by taking the largest of four pixels, with skips as wide as the network.
 
     Arguments:
@@ -20,7 +20,7 @@ class UNet(Network):
         channels: channels at the finest scale; each coarser scale has twice as many.
         upsample: "bilinear" or "nearest".
 
-    The other arguments are those of ``Network``.
+    The other arguments are those of ``FixedLatent``.
 
     Raises ValueError where an argument is out of range or no choice.
 

@@ -1,0 +1,141 @@
+"""A generator whose latents, noise at each scale, are sampled with its weights."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from bdip.networks.layers import UPSAMPLERS, Block, Convolution, Norm, Normal
+from bdip.networks.network import (
+    Network,
+    check_channels,
+    check_choice,
+    check_kernel,
+    check_whole,
+    covering_grid,
+    per_scale,
+)
+from bdip.types import Latent, Params, PRNGKey
+
+FINEST = "00"  # the scale of the image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid(Network):
+    """The way up of an hourglass, from latents at every scale that are unknowns like the weights.
+
+    Each scale doubles the grid, adds latents of its own and mixes. A fixed latent is one pattern of noise, which a
+    network can only learn to hide; unknown latents, standard normal before the data are seen, are the detail that
+    the coarser scales leave open, and the posterior is over them, too. They are in the params under "latents".
+
+    Arguments:
+        scales: how many times the coarsest grid is doubled.
+        channels: channels of each scale, one number or a tuple, finest first; the coarsest grid has as many latents
+            as the coarsest scale has channels.
+        latent_channels: latents a pixel that each finer scale adds, one number or a tuple, finest first; 0 adds none.
+        kernel: size in pixels of the kernels that mix: 1, 3 or 5.
+        upsample: "bilinear" or "nearest".
+
+    The other arguments are those of ``Network``. Input jitter moves the finest latents. Raises ValueError where an
+    argument is out of range or no choice.
+
+    >>> import jax
+    >>> generator = Pyramid(scales=2, channels=8)
+    >>> params, latent = generator.init(jax.random.key(0), (10, 7, 3))
+    >>> jax.eval_shape(generator.apply, params, latent).shape  # the grid that covers the image
+    (12, 8, 3)
+
+    Reference: noise at each scale, Karras, Laine & Aila (CVPR 2019), section 2; latents at each scale of which there is
+    a posterior, Sønderby et al. (NeurIPS 2016); layers, Ulyanov, Vedaldi & Lempitsky (CVPR 2018).
+    """
+
+    scales: int = 4
+    channels: int | tuple[int, ...] = 48
+    latent_channels: int | tuple[int, ...] = 2
+    kernel: int = 3
+    upsample: Literal["bilinear", "nearest"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("scales", self.scales)
+        check_channels("channels", self.channels, self.scales)
+        check_channels("latent_channels", self.latent_channels, self.scales, least=0)
+        check_kernel("kernel", self.kernel)
+        check_choice("upsample", self.upsample, UPSAMPLERS)
+
+    def latent_grid(self, *grid: int) -> tuple[int, ...]:
+        """The multiple of 2**scales that covers the image and whose coarsest scale can be mirrored."""
+        return covering_grid(*grid, scales=self.scales, smallest=max(2, self.kernel // 2 + 1))
+
+    def build(self, image_channels: int, normal: Normal) -> nnx.Module:
+        """The module, its weights drawn with ``normal``."""
+        return _Pyramid(self, image_channels, normal)
+
+    def latents(self, key: PRNGKey, grid: tuple[int, ...]) -> tuple[Params, Latent]:
+        """Standard normal latents by scale, finest first, and zeros on the finest grid, for jitter to be added to."""
+        added = (*per_scale(self.latent_channels, self.scales), self.coarsest_channels)
+        keys = jax.random.split(key, len(added))
+        drawn = {
+            f"{scale:02}": jax.random.normal(keys[scale], (*_coarser(grid, scale), channels))
+            for scale, channels in enumerate(added)
+            if channels
+        }
+        return {"latents": drawn}, jnp.zeros((*grid, max(added[0], 1)))
+
+    def apply(self, params: Params, latent: Latent) -> Float[Array, "*covering C"]:
+        """The image g_θ on the generator's own grid, which covers (H, W)."""
+        weights, latents = dict(params), dict(params["latents"])
+        del weights["latents"]
+        if FINEST in latents:
+            latents[FINEST] = latents[FINEST] + latent
+        return self._image(weights, latents, latent.ndim - 1)
+
+    @property
+    def coarsest_channels(self) -> int:
+        """Channels, and latents, of the coarsest grid."""
+        return per_scale(self.channels, self.scales)[-1]
+
+
+class _Pyramid(nnx.Module):
+    def __init__(self, config: Pyramid, image_channels: int, normal: Normal) -> None:
+        style = {"activation": config.activation, "normal": normal, **config._convolution}
+        coarsest = config.coarsest_channels
+        self.coarsest = Block(coarsest, coarsest, config.kernel, **style)
+        self.levels = nnx.Dict(
+            {f"{scale:02}": _Level(config, scale, normal) for scale in range(config.scales)}
+        )
+        finest = per_scale(config.channels, config.scales)[0]
+        self.output = Convolution(finest, image_channels, 1, bias=True, normal=normal)
+
+    def __call__(self, latents: dict[str, Array]) -> Array:
+        x = self.coarsest(latents[max(latents)])
+        for scale in sorted(self.levels, reverse=True):
+            x = self.levels[scale](x, latents.get(scale))
+        return self.output(x)
+
+
+class _Level(nnx.Module):
+    """Twice the grid, joined with the latents of this scale, and mixed."""
+
+    def __init__(self, config: Pyramid, scale: int, normal: Normal) -> None:
+        style = {"activation": config.activation, "normal": normal, **config._convolution}
+        channels = per_scale(config.channels, config.scales)
+        below = channels[min(scale + 1, config.scales - 1)]
+        joined = below + per_scale(config.latent_channels, config.scales)[scale]
+        self.upsample = config.upsample
+        self.joined_norm = Norm(joined)
+        self.mix = Block(joined, channels[scale], config.kernel, **style)
+        # What goes to the finer scale's `joined_norm` needs no scale of its own.
+        self.polish = Block(channels[scale], channels[scale], 1, **style, scaled=scale == 0)
+
+    def __call__(self, x: Array, latents: Array | None) -> Array:
+        x = UPSAMPLERS[self.upsample](x)
+        joined = x if latents is None else jnp.concatenate([latents, x], axis=-1)
+        return self.polish(self.mix(self.joined_norm(joined)))
+
+
+def _coarser(grid: tuple[int, ...], scale: int) -> tuple[int, ...]:
+    return tuple(n // 2**scale for n in grid)
