@@ -28,12 +28,14 @@ PICTURES = ("peppers256", "house", "barbara", "boat", "montage", "Cameraman256")
 TASKS = {"denoise": (25 / 255, 1.0), "inpaint": (10 / 255, 0.5)}  # σ, share of pixels observed
 LEVELS = (0.5, 0.9, 0.95)
 CURVE = tuple(np.round(np.linspace(0.05, 0.95, 19), 2))  # levels of the reliability plot
+HELD_OUT = 0.2  # share of the pixels, so that the error of their coverage is a hundredth
 FIXED_STEPS = 3000  # of methods that cannot tell when to stop, as gp-dip
 PUBLISHED = ("gp-dip", "dropout", "ensemble")  # with the hourglass, the network of their papers
 SKIPS = 4  # its channels
 COLUMNS = {
     "PSNR, dB": "psnr", "mean − draw": "gap", "χ²": "chi2", "50 %": "coverage_0.5",
-    "90 %": "coverage_0.9", "95 %": "coverage_0.95", "CRPS · 10³": "crps", "NLL": "nll",
+    "90 %": "coverage_0.9", "95 %": "coverage_0.95", "90 %, held out": "holdout_coverage_90",
+    "CRPS · 10³": "crps", "NLL": "nll",
     "AUSE": "ause", "steps": "steps", "s": "seconds",
 }  # fmt: skip
 
@@ -50,6 +52,7 @@ def posterior_draws(
 
 METHODS: dict[str, Callable[..., Any]] = {
     "mclmc": partial(posterior_draws, "mclmc"),
+    f"mclmc, {HELD_OUT:.0%} held out": partial(posterior_draws, "mclmc", holdout=HELD_OUT),
     "psgld": partial(posterior_draws, "psgld"),
     "sgld": partial(posterior_draws, "sgld", steps=FIXED_STEPS),
     "gp-dip": partial(posterior_draws, "gp-dip", steps=FIXED_STEPS),
@@ -142,11 +145,19 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     figure, axes = pyplot.subplots(
         1, len(TASKS), figsize=(9, 4.4), layout="constrained", sharey=True
     )
-    colours = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00")  # Okabe & Ito
+    colours = (
+        "#0072B2",
+        "#000000",
+        "#56B4E9",
+        "#009E73",
+        "#D55E00",
+        "#CC79A7",
+        "#E69F00",
+    )  # Okabe & Ito
     for axis, (task, (std, share)) in zip(axes, TASKS.items(), strict=True):
         axis.plot([0, 1], [0, 1], color="#666666", linestyle=":", linewidth=1)
         for (method, marker), colour in zip(
-            zip(METHODS, "os^Dvx", strict=True), colours, strict=True
+            zip(METHODS, "o*s^Dvx", strict=True), colours, strict=True
         ):
             some = [r["reliability"] for r in rows if (r["method"], r["task"]) == (method, task)]
             if some:

@@ -5,7 +5,7 @@
     python -m benchmarks.unknown_noise --noise sample --stds 10 --cold 0.0003 --name colder
 
 The pictures are grey crops of 96 × 96 pixels (set11 averaged to 128 × 128, rows and columns 16 to
-112); the noise is not clipped; the generator is an hourglass with 48 channels and 4 scales.
+112); the noise is not clipped; the generator is the default.
 """
 
 import argparse
