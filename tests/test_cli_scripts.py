@@ -77,7 +77,10 @@ def test_a_large_hole_is_filled_without_skips_on_the_command_line_as_in_python(f
         (["--channels", "3"], bdip.Pyramid(channels=3)),
         (["--scales", "2", "--skips", "0"], bdip.Hourglass(scales=2, channels_skip=0)),
         (["--channels", "3", "--sampler", "adam"], bdip.Hourglass(channels_down=3, channels_up=3)),
-        (["--channels", "3", "--sampler", "adam", "--generator", "pyramid"], bdip.Pyramid(channels=3)),
+        (
+            ["--channels", "3", "--sampler", "adam", "--generator", "pyramid"],
+            bdip.Pyramid(channels=3),
+        ),
     ],
 )
 def test_a_size_is_that_of_the_generator_named_or_of_the_samplers_own(words, expected):

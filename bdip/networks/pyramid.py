@@ -54,7 +54,7 @@ class Pyramid(Network):
 
     scales: int = 4
     channels: int | tuple[int, ...] = 48
-    latent_channels: int | tuple[int, ...] = 2
+    latent_channels: int | tuple[int, ...] = 1
     kernel: int = 3
     upsample: Literal["bilinear", "nearest"] = "bilinear"
 
