@@ -29,8 +29,8 @@ def energy(
         Poisson–Gaussian:   −log p = ½ Σ_i m_i [(A g_θ(z) − y)_i² / v_i + log v_i],  v_i = v(A g_θ(z)_i)
 
     each up to a constant: the *summed* misfit of the observed data, as `likelihood.py` derives it
-    for each law of the noise, and a Gaussian prior of precision λ on the weights (Cheng et al.,
-    CVPR 2019, section 3). `terms.chi2` is the mean square of the residuals in units of their
+    for each law of the noise, and a Gaussian prior of precision λ on θ, the weights (Cheng et al.,
+    CVPR 2019, section 3) and, where a generator has latents among its params, those. `terms.chi2` is the mean square of the residuals in units of their
     standard deviation, whose posterior expectation is 1 under a right model.
     """
     image = generate(generator, params, latent, problem.image_shape)

@@ -1,4 +1,4 @@
-"""What a generator g_θ is: a pure map from parameters θ and a fixed latent z to an image."""
+"""What a generator g_θ is: a pure map from parameters θ, latents among them or not, and a fixed latent z to an image."""
 
 from typing import Protocol
 
