@@ -561,7 +561,7 @@ def test_progress_goes_to_standard_error_with_what_was_inferred(capsys):
     ("options", "message"),
     [
         ({"sampler": "sgdl"}, "sampler 'sgdl' is not known: choose from sgld, psgld,"),
-        ({"generator": "unit"}, "generator 'unit' is not known: choose from hourglass"),
+        ({"generator": "unit"}, "generator 'unit' is not known: choose from pyramid"),
         ({"steps": 0}, "steps is 0: expected at least 1"),
         ({"warmup": 20}, "warmup is 20: expected from 0 to steps − 1 = 19"),
         ({"warmup": -1}, "warmup is -1: expected from 0"),

@@ -9,7 +9,7 @@ import pytest
 
 import bdip
 from bdip.chain import PROBE_PIXELS, _probe
-from bdip.networks import REGISTRY, DeepDecoder, Hourglass, ResNet, UNet, any_axes, generate
+from bdip.networks import REGISTRY, DeepDecoder, Hourglass, Pyramid, ResNet, UNet, any_axes, generate
 from bdip.networks.convolution import convolve
 from bdip.networks.layers import upsample_bilinear, upsample_nearest
 from bdip.noise import estimate_noise_std
@@ -18,6 +18,7 @@ from tests.fakes import Pixels
 
 RNG = np.random.default_rng(0)
 GENERATORS = {
+    "pyramid": Pyramid(scales=2, channels=(5, 6), latent_channels=(1, 2)),
     "hourglass": Hourglass(
         scales=2, channels_down=5, channels_up=6, channels_skip=(0, 4), latent_channels=3
     ),
@@ -108,15 +109,15 @@ def test_every_generator_is_here():
     assert {name: type(generator) for name, generator in GENERATORS.items()} == REGISTRY
 
 
-def slow_but_for(name):
-    marks = {name: ()}
+def slow_but_for(*names):
+    marks = dict.fromkeys(names, ())
     return [
         pytest.param(g, id=n, marks=marks.get(n, pytest.mark.slow)) for n, g in GENERATORS.items()
     ]
 
 
 @every_grid
-@pytest.mark.parametrize("generator", slow_but_for("hourglass"))
+@pytest.mark.parametrize("generator", slow_but_for("pyramid", "hourglass"))
 def test_every_generator_makes_signals_and_volumes_that_depend_on_every_weight(generator, grid):
     shape = (*grid, 2)
     params, latent = generator.init(jax.random.key(0), shape)
