@@ -9,7 +9,16 @@ import pytest
 
 import bdip
 from bdip.chain import PROBE_PIXELS, _probe
-from bdip.networks import REGISTRY, DeepDecoder, Hourglass, Pyramid, ResNet, UNet, any_axes, generate
+from bdip.networks import (
+    REGISTRY,
+    DeepDecoder,
+    Hourglass,
+    Pyramid,
+    ResNet,
+    UNet,
+    any_axes,
+    generate,
+)
 from bdip.networks.convolution import convolve
 from bdip.networks.layers import upsample_bilinear, upsample_nearest
 from bdip.noise import estimate_noise_std
