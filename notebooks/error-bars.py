@@ -62,7 +62,7 @@ for level in (0.5, 0.9, 0.99):
 # %% [markdown]
 # That is less than they promise, and the verdict has said why: after so few steps, nine effective draws, the chain has seen only a part of
 # the posterior. Its std is too small, and its mean not yet the mean. Held-out pixels, under a noise larger than the std, are too blunt to show
-# that, so read all lines of a verdict. The run as it should be, to its own end, is in the README's table: 91 to 93 %.
+# that, so read all lines of a verdict. The run as it should be, to its own end, is in the README's table: 92 to 93 %.
 #
 # Coverage is also an average over all pixels. It can be right on the whole and wrong along an edge.
 #
