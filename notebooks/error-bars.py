@@ -60,8 +60,8 @@ for level in (0.5, 0.9, 0.99):
     print(f"{100 * level:.0f} % intervals cover the truth at {100 * found:.1f} % of the pixels")
 
 # %% [markdown]
-# That is less than they promise, and the verdict has said why: after so few steps, nine effective draws, the chain has seen only a part of
-# the posterior. Its std is too small, and its mean not yet the mean. Held-out pixels, under a noise larger than the std, are too blunt to show
+# That is about what they promise, and the held-out pixels have said so. The verdict asks for more steps all the same: after so few, some
+# dozen effective draws, the mean is not yet the mean. Held-out pixels, under a noise larger than the std, are too blunt to show
 # that, so read all lines of a verdict. The run as it should be, to its own end, is in the README's table: 92 to 93 %.
 #
 # Coverage is also an average over all pixels. It can be right on the whole and wrong along an edge.
