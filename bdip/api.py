@@ -192,11 +192,8 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
         >>> found.fits, found.steps
         (True, 20000)
     """
-    arguments = inspect.signature(sample).bind(image, mask, **options)
-    arguments.apply_defaults()
-    shown = ("progress", "callback", "time_limit", "checkpoint")
     try:
-        job = prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
+        job = job_of(image, mask, **options)
         with fleet.home(job.places):
             started = _start(job)
             speed = _speed(started.runs[0])
@@ -204,6 +201,14 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
         return Estimate(error.needed, error.available)
     steps = job.chains * job.resolved.steps
     return Estimate(started.needed, started.available, steps, started.seconds, steps / speed, speed)
+
+
+def job_of(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Job:
+    """What `bdip.sample` with the same arguments would run."""
+    arguments = inspect.signature(sample).bind(image, mask, **options)
+    arguments.apply_defaults()
+    shown = ("progress", "callback", "time_limit", "checkpoint")
+    return prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
 
 
 def _speed(run: Run) -> float:

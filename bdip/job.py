@@ -66,7 +66,7 @@ def prepare(
     places = fleet.choose(devices)
     resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
     if generator is None:
-        generator = "pyramid" if kind.exact else "hourglass"
+        generator = networks.default(kind.exact)
     network: Generator = (
         _kind(generator, networks.REGISTRY, "generator")()
         if isinstance(generator, str)

@@ -212,7 +212,9 @@ def main() -> None:
                     record.save(
                         options.name,
                         rows,
-                        **dict(zip(("crop", "scales", "channels"), size, strict=True)),
+                        crop=options.crop,
+                        scales=options.scales,
+                        channels=options.channels,
                     )
                     shown = {k: rows[-1][k] for k in ("psnr", "gap", "chi2", "coverage_0.9")}
                     print(method, picture, task, seed, shown, flush=True)

@@ -19,12 +19,12 @@ import bdip
 from bdip.compare import follow
 from bdip.diagnostics import coverage, psnr
 from bdip.networks import Generator
+from bdip.samplers import REGISTRY
 from benchmarks import images, record
 
 NOISE_STD = 25 / 255
 GENERATOR = bdip.Pyramid(precision="float32")
 PUBLISHED = bdip.Hourglass(precision="float32")  # of the descents and gp-dip, which are of papers
-RECIPES = ("sgd", "adam", "gp-dip")
 HEADER = (
     "| sampler | steps | seed | mean, dB | draw, dB | mean − draw | last, dB | best, dB (step) "
     "| χ² kept | first, second half | 90 % coverage | s |\n|" + "---|" * 12
@@ -94,7 +94,7 @@ def main() -> None:
     for sampler in options.samplers:
         for steps in options.steps:
             for seed in options.seeds:
-                own = PUBLISHED if sampler.split("+")[0] in RECIPES else GENERATOR
+                own = GENERATOR if REGISTRY[sampler.split("+")[0]].exact else PUBLISHED
                 generator = replace(own, precision=options.precision)
                 rows.append(measure(sampler, steps, seed, generator))
                 print(line(rows[-1]), flush=True)

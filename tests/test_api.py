@@ -1,6 +1,5 @@
 """The front door, end to end: any image, any sampler, and every way out."""
 
-import inspect
 import os
 import signal
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 
 import bdip
+from bdip.api import job_of
 from bdip.chain import run_block
-from bdip.job import prepare
 from bdip.samplers import REGISTRY, Constant, Cooling, Polynomial, Psgld, Sgd, Sgld
 from tests import laws
 from tests.fakes import CountingPixels, JitteredPixels, PaddedPixels, Pixels
@@ -617,10 +616,7 @@ def test_wrong_arrays_are_refused_at_the_front_door(options):
 
 def chosen(**options):
     """The generator of a run that is not started."""
-    arguments = inspect.signature(bdip.sample).bind(NOISY, **options)
-    arguments.apply_defaults()
-    shown = ("progress", "callback", "time_limit", "checkpoint")
-    return prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown}).network
+    return job_of(NOISY, **options).network
 
 
 @pytest.mark.parametrize("sampler", REGISTRY)

@@ -139,8 +139,8 @@ def _generator(options: argparse.Namespace) -> str | networks.Generator | None:
     if not asked:
         return None if name is None else str(name)
     if name is None:
-        published = options.skips is not None or not all(map(_is_exact, _samplers(options)))
-        name = "hourglass" if published else "pyramid"
+        exact = all(map(_is_exact, _samplers(options)))
+        name = "hourglass" if options.skips is not None else networks.default(exact)
     fields = FIELDS.get(name, {})
     if not fields.keys() >= {*asked}:
         kinds = [kind for kind, fields in FIELDS.items() if fields.keys() >= {*asked}]

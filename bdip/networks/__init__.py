@@ -15,6 +15,12 @@ REGISTRY: dict[str, type[Generator]] = {
     "deep-decoder": DeepDecoder,
 }
 
+
+def default(exact: bool) -> str:
+    """The name of the default generator: of samplers that are exact, or of descents and recipes, the network of their papers."""
+    return "pyramid" if exact else "hourglass"
+
+
 __all__ = [
     "REGISTRY",
     "DeepDecoder",
