@@ -90,7 +90,7 @@ def sample(
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.
         spatial_axes: how many axes the grid has: 1 for a signal (L, C), 3 for a volume (D, H, W), which
             could be an image with channels; by default 1 for (L,), else 2.
-        generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Pyramid(channels=32)`. By default
+        generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Pyramid(channels=24)`. By default
             `bdip.Pyramid()`, and `bdip.Hourglass()`, the network of their papers, of descents and "gp-dip".
         sampler: "mclmc", "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,

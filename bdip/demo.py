@@ -20,7 +20,7 @@ Pixels = NDArray[np.float64]  # (H, W, 3), from 0 to 255
 NOISE_STD = 25.0  # grey levels of 255
 OBSERVED = 0.5  # share of pixels kept for inpainting
 LEAST_GAIN = 6.0  # dB over the degraded input, below which the demonstration has failed
-PRIOR = Pyramid(channels=32)
+PRIOR = Pyramid()
 PUBLISHED = Hourglass(channels_down=32, channels_up=32)  # of the descent
 STEPS = 1000
 

@@ -70,7 +70,7 @@ def crop(picture: str, size: int) -> images.Image:
 
 
 def measure(
-    method: str, picture: str, task: str, seed: int, size: int, scales: int, channels: int
+    method: str, picture: str, task: str, seed: int, size: int, scales: int, channels: int | None
 ) -> dict[str, Any]:
     """One run, as a row of figures, in the unit range."""
     clean, (std, share) = crop(picture, size), TASKS[task]
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--crop", type=int, default=64, help="pixels a side")
-    parser.add_argument("--channels", type=int, default=48)
+    parser.add_argument("--channels", type=int, help="[the generator's own]")
     parser.add_argument("--scales", type=int, default=4)
     parser.add_argument("--name", default="calibration", help="of the file in results/")
     parser.add_argument("--merge", nargs="+", metavar="NAME", help="only join such files")

@@ -62,7 +62,7 @@ def measure(
     data: Image,
     known: NDArray[np.bool_],
     scales: int,
-    channels: int,
+    channels: int | None,
     skips: int | None,
     **options: Any,
 ) -> tuple[dict[str, Any], bdip.Posterior]:
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--pictures", nargs="+", default=list(PICTURES), choices=PICTURES)
     parser.add_argument("--generators", nargs="+", default=list(GENERATORS), choices=GENERATORS)
     parser.add_argument("--height", type=int, default=64, help="pixels, about")
-    parser.add_argument("--channels", type=int, default=48)
+    parser.add_argument("--channels", type=int, help="[the generator's own]")
     parser.add_argument("--scales", type=int, default=4)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)

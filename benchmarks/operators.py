@@ -38,7 +38,7 @@ from benchmarks.generators import sized
 Array = NDArray[Any]
 
 SIDE, SMALL = 48, 128  # pixels: of the crop, and of the picture it is cut from
-SCALES, CHANNELS = 3, 32
+SCALES = 3
 STD = 5 / 255  # where chains mix well (docs/decisions/0005)
 BLUR = 1.6  # pixels
 FACTOR, VIEWS, SHARE = 4, 60, 0.25
@@ -229,7 +229,7 @@ def measure(
     pictured: str,
     side: int,
     scales: int,
-    channels: int,
+    channels: int | None,
     skips: int | None,
     **options: Any,
 ) -> tuple[dict[str, Any], list[Any]]:
@@ -293,7 +293,7 @@ def main() -> None:
     parser.add_argument("--pictures", nargs="+", help="of those of the task [all]")
     parser.add_argument("--side", type=int, default=SIDE, help=f"of the crop, in pixels [{SIDE}]")
     parser.add_argument("--scales", type=int, default=SCALES, help=f"[{SCALES}]")
-    parser.add_argument("--channels", type=int, default=CHANNELS, help=f"[{CHANNELS}]")
+    parser.add_argument("--channels", type=int, help="[the generator's own]")
     parser.add_argument("--skips", type=int, help="channels, of an hourglass [the pyramid]")
     parser.add_argument("--sampler", default="mclmc")
     parser.add_argument("--steps", type=int, default=10_000)

@@ -34,7 +34,7 @@ Restored = dict[str, tuple[Image, dict[str, Any]]]  # images by method, each wit
 
 
 class Protocol(NamedTuple):
-    """Pixels a side (None: the whole picture), scales and channels, pictures of a group, steps of what cannot end by itself, and the others' most."""
+    """Pixels a side (None: the whole picture), scales, channels of the hourglass, pictures of a group, steps of what cannot end by itself, and the others' most."""
 
     pixels: int | None
     scales: int
@@ -83,7 +83,8 @@ def measure(
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
     fixed = {} if run == "bdip" else {"steps": protocol.steps}
-    generator = sized(protocol.scales, protocol.channels, None if run == "bdip" else SKIPS)
+    wide = (None, None) if run == "bdip" else (protocol.channels, SKIPS)
+    generator = sized(protocol.scales, *wide)
     started = perf_counter()
     posterior, curve, best = followed(
         degraded.data, degraded.mask, clean, operator=degraded.operator, noise_std=degraded.noise_std,

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--pictures", nargs="+", default=list(PICTURES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--crop", type=int, default=64, help="pixels a side")
-    parser.add_argument("--channels", type=int, default=48)
+    parser.add_argument("--channels", type=int, help="[the generator's own]")
     parser.add_argument("--scales", type=int, default=4)
     parser.add_argument("--skips", type=int, help="channels, of an hourglass [the pyramid]")
     parser.add_argument("--target", type=float, help="Monte Carlo error over std; the default one")

@@ -23,8 +23,8 @@ DPI = 80  # dots an inch: pages show the pictures at 600 to 900 pixels
 COLOURS = 256  # of a picture's palette: a third of the bytes, and no difference to be seen
 NOISE_STD = 20.0  # grey levels of 255
 KEPT = 0.3  # share of pixels that inpainting is given
-LARGE = {"generator": bdip.Pyramid(channels=32), "steps": 3000}
-QUICK = {"generator": bdip.Pyramid(channels=24), "steps": 1000}
+LARGE = {"generator": bdip.Pyramid(), "steps": 3000}
+QUICK = {"generator": bdip.Pyramid(), "steps": 1000}
 COMMON: dict[str, Any] = {"data_range": (0, 255), "seed": 0}
 
 

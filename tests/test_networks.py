@@ -224,6 +224,18 @@ def test_jitter_of_a_pyramid_is_of_its_finest_latents():
     assert np.any(jittered != pyramid.apply(params, latent))
 
 
+def test_the_scale_of_a_pyramids_latents_is_that_of_the_norm_by_which_they_join():
+    half, whole = (replace(SMALL["pyramid"], latent_scale=scale) for scale in (0.5, 1.0))
+    params, latent = half.init(jax.random.key(0), (8, 8, 1))
+    levels = {}
+    for (scale, level), joining in zip(sorted(params["levels"].items()), (3, 2), strict=True):
+        norm = {k: v.at[:joining].multiply(0.5) for k, v in level["joined_norm"].items()}
+        levels[scale] = level | {"joined_norm": norm}
+    expected = whole.apply(params | {"levels": levels}, latent)
+    np.testing.assert_allclose(half.apply(params, latent), expected, rtol=1e-5)
+    assert np.any(half.apply(params, latent) != whole.apply(params, latent))
+
+
 def test_a_norm_gives_every_channel_its_shift_and_scale():
     norm = Norm(3)
     x = 5 + 2 * jax.random.normal(jax.random.key(0), (16, 16, 3))
@@ -272,6 +284,7 @@ def test_nearest_doubling_repeats_each_pixel():
         (Hourglass, "activation", "linear", "activation is 'linear'"),
         (Pyramid, "channels", (8, 8), "channels has 2 entries but scales is 4"),
         (Pyramid, "latent_channels", -1, "latent_channels is -1"),
+        (Pyramid, "latent_scale", -1.0, "latent_scale is -1.0 but must be above 0: 0.7 is usual"),
         (Pyramid, "kernel", 2, "kernel is 2 but must be 1, 3 or 5"),
         (Pyramid, "upsample", "cubic", "upsample is 'cubic'"),
         (UNet, "channels", True, "channels is True"),

@@ -85,7 +85,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--generator", metavar="NAME", help=f"{names} [pyramid; of descents and gp-dip hourglass]"
     )
-    parser.add_argument("--channels", type=int, help="width of the pyramid or the hourglass [48]")
+    parser.add_argument(
+        "--channels", type=int, help="width of the pyramid [16] or the hourglass [48]"
+    )
     parser.add_argument("--scales", type=int, help="depth of the pyramid or the hourglass [4]")
     parser.add_argument(
         "--skips", metavar="CHANNELS", type=int,

@@ -69,6 +69,7 @@ def _check_preset(options: argparse.Namespace) -> None:
     preset, generator = getattr(options, "preset", None), getattr(options, "generator", None)
     sized = (None, *FIELDS)
     if preset and generator not in sized and {options.channels, options.skips} != {None}:
+        of = PRESETS[preset]["generator"] or " or ".join(FIELDS)
         raise UsageError(
-            f"--preset {preset} is of {' or '.join(FIELDS)}, but --generator is {generator}: leave one out."
+            f"--preset {preset} is of {of}, but --generator is {generator}: leave one out."
         )

@@ -109,10 +109,7 @@ class FixedLatent(Network):
         super().__post_init__()
         check_choice("latent", self.latent, ["noise", "coordinates"])
         check_whole("latent_channels", self.latent_channels)
-        if not self.latent_scale > 0:
-            raise ValueError(
-                f"latent_scale is {self.latent_scale!r} but must be above 0: 0.1 is usual."
-            )
+        check_scale("latent_scale", self.latent_scale, usual=0.1)
 
     def latents(self, key: PRNGKey, grid: tuple[int, ...]) -> tuple[Params, Latent]:
         """No params, and the latent (H, W, C)."""
@@ -201,6 +198,12 @@ def check_channels(name: str, found: object, scales: int, least: int = 1) -> Non
         )
     for entry in found:
         check_whole(f"an entry of {name}", entry, least)
+
+
+def check_scale(name: str, found: float, usual: float) -> None:
+    """Raises ValueError unless the field is above 0."""
+    if not found > 0:
+        raise ValueError(f"{name} is {found!r} but must be above 0: {usual:g} is usual.")
 
 
 def check_kernel(name: str, found: object) -> None:

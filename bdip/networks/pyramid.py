@@ -5,6 +5,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -14,6 +15,7 @@ from bdip.networks.network import (
     check_channels,
     check_choice,
     check_kernel,
+    check_scale,
     check_whole,
     covering_grid,
     per_scale,
@@ -36,6 +38,8 @@ class Pyramid(Network):
         channels: channels of each scale, one number or a tuple, finest first; the coarsest grid has as many latents
             as the coarsest scale has channels.
         latent_channels: latents a pixel that each finer scale adds, one number or a tuple, finest first; 0 adds none.
+        latent_scale: spread of a finer scale's latents where they join the coarser scale's channels, each of which has a
+            spread of 1: the smaller, the smoother is what no datum decides.
         kernel: size in pixels of the kernels that mix: 1, 3 or 5.
         upsample: "bilinear" or "nearest".
 
@@ -53,8 +57,9 @@ class Pyramid(Network):
     """
 
     scales: int = 4
-    channels: int | tuple[int, ...] = 48
+    channels: int | tuple[int, ...] = 16
     latent_channels: int | tuple[int, ...] = 1
+    latent_scale: float = 0.7
     kernel: int = 3
     upsample: Literal["bilinear", "nearest"] = "bilinear"
 
@@ -63,6 +68,7 @@ class Pyramid(Network):
         check_whole("scales", self.scales)
         check_channels("channels", self.channels, self.scales)
         check_channels("latent_channels", self.latent_channels, self.scales, least=0)
+        check_scale("latent_scale", self.latent_scale, usual=0.7)
         check_kernel("kernel", self.kernel)
         check_choice("upsample", self.upsample, UPSAMPLERS)
 
@@ -125,7 +131,7 @@ class _Level(nnx.Module):
         channels = per_scale(config.channels, config.scales)
         below = channels[min(scale + 1, config.scales - 1)]
         joined = below + per_scale(config.latent_channels, config.scales)[scale]
-        self.upsample = config.upsample
+        self.upsample, self.latent_scale = config.upsample, config.latent_scale
         self.joined_norm = Norm(joined)
         self.mix = Block(joined, channels[scale], config.kernel, **style)
         # What goes to the finer scale's `joined_norm` needs no scale of its own.
@@ -133,8 +139,13 @@ class _Level(nnx.Module):
 
     def __call__(self, x: Array, latents: Array | None) -> Array:
         x = UPSAMPLERS[self.upsample](x)
-        joined = x if latents is None else jnp.concatenate([latents, x], axis=-1)
-        return self.polish(self.mix(self.joined_norm(joined)))
+        if latents is None:
+            joined = self.joined_norm(x)
+        else:
+            spread = np.ones(latents.shape[-1] + x.shape[-1], np.float32)
+            spread[: latents.shape[-1]] = self.latent_scale
+            joined = spread * self.joined_norm(jnp.concatenate([latents, x], axis=-1))
+        return self.polish(self.mix(joined))
 
 
 def _coarser(grid: tuple[int, ...], scale: int) -> tuple[int, ...]:
