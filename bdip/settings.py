@@ -8,8 +8,8 @@ T = TypeVar("T")
 
 WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
 FIXED_STEPS = 3000  # of what cannot say by itself when to stop, such as descents
-# The mean loses 10 log₁₀(1 + 0.07²) = 0.02 dB by it (the 3 dB law), and twice the steps gain half of that.
-MCSE_SHARE = 0.07
+# The mean loses 10 log₁₀(1 + 0.1²) = 0.04 dB by it (the 3 dB law), and twice the steps gain half of that.
+MCSE_SHARE = 0.1
 RHAT = 1.1  # Gelman et al., Bayesian Data Analysis (3rd ed., 2013), p. 287
 
 
@@ -62,7 +62,7 @@ class Settings:
     """
 
     steps: int | None = None
-    max_steps: int = 20_000
+    max_steps: int = 40_000
     target_mcse: float = MCSE_SHARE
     target_rhat: float = RHAT
     warmup: int | None = None
