@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from bdip.compare import Curve, follow
 from bdip.diagnostics import psnr
 from bdip.io import save_image
-from bdip.networks import Hourglass, Pyramid
+from bdip.networks import Hourglass
 from bdip.plot import Figure, plot_curves, plot_rows, std_picture
 from bdip.posterior import Posterior
 
@@ -20,7 +20,6 @@ Pixels = NDArray[np.float64]  # (H, W, 3), from 0 to 255
 NOISE_STD = 25.0  # grey levels of 255
 OBSERVED = 0.5  # share of pixels kept for inpainting
 LEAST_GAIN = 6.0  # dB over the degraded input, below which the demonstration has failed
-PRIOR = Pyramid()
 PUBLISHED = Hourglass(channels_down=32, channels_up=32)  # of the descent
 STEPS = 1000
 
@@ -46,9 +45,9 @@ def run(folder: Path, seed: int = 0, steps: int = STEPS) -> bool:
     }  # fmt: skip
 
     _say(f"1/3 denoising {clean.shape[1]} × {clean.shape[0]} pixels, noise std {NOISE_STD:g}")
-    denoised, sampling = _finished(follow(noisy, generator=PRIOR, **options))
+    denoised, sampling = _finished(follow(noisy, **options))
     _say(f"2/3 inpainting {100 * (1 - known.mean()):.0f} % missing pixels under the same noise")
-    inpainted, _ = _finished(follow(noisy, known, generator=PRIOR, **options))
+    inpainted, _ = _finished(follow(noisy, known, **options))
     _say("3/3 denoising by plain descent, Adam, as the original Deep Image Prior does")
     descended, descent = _finished(follow(noisy, sampler="adam", generator=PUBLISHED, **options))
 

@@ -23,8 +23,7 @@ DPI = 80  # dots an inch: pages show the pictures at 600 to 900 pixels
 COLOURS = 256  # of a picture's palette: a third of the bytes, and no difference to be seen
 NOISE_STD = 20.0  # grey levels of 255
 KEPT = 0.3  # share of pixels that inpainting is given
-LARGE = {"generator": bdip.Pyramid(), "steps": 3000}
-QUICK = {"generator": bdip.Pyramid(), "steps": 1000}
+LONG, SHORT = {"steps": 3000}, {"steps": 1000}
 COMMON: dict[str, Any] = {"data_range": (0, 255), "seed": 0}
 
 
@@ -76,7 +75,7 @@ def denoise() -> None:
     """128 × 128 pixels under noise; and where its error bars are right."""
     clean = photograph(128)
     noisy = noisy_of(clean)
-    answer = bdip.sample(noisy, noise_std=NOISE_STD, **COMMON, **LARGE)
+    answer = bdip.sample(noisy, noise_std=NOISE_STD, **COMMON, **LONG)
     tell("denoise", clean, answer, noisy)
     write(plot_posterior(answer, noisy, clean=clean), "denoise")
     write(draw_errors(clean, answer), "errors")
@@ -86,7 +85,7 @@ def inpaint() -> None:
     """96 × 96 pixels of which few are known, under noise."""
     clean = photograph(96)
     noisy, known = noisy_of(clean), np.random.default_rng(1).random(clean.shape) < KEPT
-    answer = bdip.sample(noisy, known, noise_std=NOISE_STD, **COMMON, **QUICK)
+    answer = bdip.sample(noisy, known, noise_std=NOISE_STD, **COMMON, **SHORT)
     tell("inpaint", clean, answer, None)
     write(plot_posterior(answer, noisy, known, clean=clean), "inpaint")
 
