@@ -8,8 +8,8 @@ T = TypeVar("T")
 
 WARMUP_SHARE = 0.4  # of the steps, where warmup is not given
 FIXED_STEPS = 3000  # of what cannot say by itself when to stop, such as descents
-# The mean loses 10 log₁₀(1 + 0.1²) = 0.04 dB by it (the 3 dB law), and twice the steps gain half of that.
-MCSE_SHARE = 0.1
+# The mean loses 10 log₁₀(1 + 0.08²) = 0.03 dB by it (the 3 dB law), and twice the steps gain half of that.
+MCSE_SHARE = 0.08
 RHAT = 1.1  # Gelman et al., Bayesian Data Analysis (3rd ed., 2013), p. 287
 
 
