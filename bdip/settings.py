@@ -62,7 +62,7 @@ class Settings:
     """
 
     steps: int | None = None
-    max_steps: int = 40_000
+    max_steps: int = 60_000
     target_mcse: float = MCSE_SHARE
     target_rhat: float = RHAT
     warmup: int | None = None
