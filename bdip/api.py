@@ -190,7 +190,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
         >>> tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
         >>> found = bdip.estimate(np.eye(16), generator=tiny, noise_std=0.1)
         >>> found.fits, found.steps
-        (True, 20000)
+        (True, 60000)
     """
     try:
         job = job_of(image, mask, **options)

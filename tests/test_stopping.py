@@ -200,8 +200,8 @@ def test_too_few_draws_judge_nothing():
         ({"max_steps": 0}, "max_steps is 0: expected at least 1"),
         ({"target_mcse": 0.0}, "target_mcse is 0.0: expected above 0"),
         (
-            {"settings": bdip.Settings(), "warmup": 20000},
-            "warmup is 20000: expected from 0 to max_steps",
+            {"settings": bdip.Settings(), "warmup": 60000},
+            "warmup is 60000: expected from 0 to max_steps",
         ),
     ],
 )
