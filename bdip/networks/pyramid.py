@@ -140,12 +140,11 @@ class _Level(nnx.Module):
     def __call__(self, x: Array, latents: Array | None) -> Array:
         x = UPSAMPLERS[self.upsample](x)
         if latents is None:
-            joined = self.joined_norm(x)
-        else:
-            spread = np.ones(latents.shape[-1] + x.shape[-1], np.float32)
-            spread[: latents.shape[-1]] = self.latent_scale
-            joined = spread * self.joined_norm(jnp.concatenate([latents, x], axis=-1))
-        return self.polish(self.mix(joined))
+            return self.polish(self.mix(self.joined_norm(x)))
+        joined = self.joined_norm(jnp.concatenate([latents, x], axis=-1))
+        own = np.arange(joined.shape[-1]) < latents.shape[-1]
+        spread = np.where(own, self.latent_scale, 1).astype(np.float32)
+        return self.polish(self.mix(joined * spread))
 
 
 def _coarser(grid: tuple[int, ...], scale: int) -> tuple[int, ...]:
