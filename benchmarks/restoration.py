@@ -83,8 +83,8 @@ def measure(
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
     fixed = {} if run == "bdip" else {"steps": protocol.steps}
-    wide = (None, None) if run == "bdip" else (protocol.channels, SKIPS)
-    generator = sized(protocol.scales, *wide)
+    scales = protocol.scales
+    generator = sized(scales) if run == "bdip" else sized(scales, protocol.channels, SKIPS)
     started = perf_counter()
     posterior, curve, best = followed(
         degraded.data, degraded.mask, clean, operator=degraded.operator, noise_std=degraded.noise_std,

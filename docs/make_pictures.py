@@ -1,7 +1,7 @@
 """The documentation's pictures, made anew: `python docs/make_pictures.py`, or with the names of some.
 
 A photograph that comes with scikit-image (`skimage.data.camera`, CC0 by Lav Varshney) is degraded and restored; what the
-pages quote is printed. The truth is used to show errors, and for nothing else. About five minutes on two cores.
+pages quote is printed. The truth is used to show errors, and for nothing else. About a minute on one core.
 """
 
 import sys

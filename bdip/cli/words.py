@@ -67,9 +67,8 @@ def _preset(name: Any) -> dict[str, Any]:
 
 def _check_preset(options: argparse.Namespace) -> None:
     preset, generator = getattr(options, "preset", None), getattr(options, "generator", None)
-    sized = (None, *FIELDS)
-    if preset and generator not in sized and {options.channels, options.skips} != {None}:
-        of = PRESETS[preset]["generator"] or " or ".join(FIELDS)
+    own = _preset(preset).get("generator")
+    if own and generator not in (None, *FIELDS):
         raise UsageError(
-            f"--preset {preset} is of {of}, but --generator is {generator}: leave one out."
+            f"--preset {preset} is of {own}, but --generator is {generator}: leave one out."
         )
