@@ -5,7 +5,6 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -23,6 +22,8 @@ from bdip.networks.network import (
 from bdip.types import Latent, Params, PRNGKey
 
 FINEST = "00"  # the scale of the image
+# Twice the sigmoid of twice a normalised feature: 1 where it is at its mean, 0.24 and 1.76 a standard deviation from there.
+GATE_SLOPE, GATE_MOST = 2.0, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Pyramid(Network):
     network can only learn to hide; unknown latents, standard normal before the data are seen, are the detail that
     the coarser scales leave open, and the posterior is over them, too. They are in the params under "latents".
 
+    How much detail there is differs from place to place: the coarser scale says by gates how much each latent counts where.
+
     Arguments:
         scales: how many times the coarsest grid is doubled.
         channels: channels of each scale, one number or a tuple, finest first; the coarsest grid has as many latents
@@ -40,6 +43,7 @@ class Pyramid(Network):
         latent_channels: latents a pixel that each finer scale adds, one number or a tuple, finest first; 0 adds none.
         latent_scale: spread of a finer scale's latents where they join the coarser scale's channels, each of which has a
             spread of 1: the smaller, the smoother is what no datum decides.
+        gated: whether the coarser scale gates the latents; otherwise each has one spread for the whole image.
         kernel: size in pixels of the kernels that mix: 1, 3 or 5.
         upsample: "bilinear" or "nearest".
 
@@ -53,13 +57,15 @@ class Pyramid(Network):
     (12, 8, 3)
 
     Reference: noise at each scale, Karras, Laine & Aila (CVPR 2019), section 2; latents at each scale of which there is
-    a posterior, Sønderby et al. (NeurIPS 2016); layers, Ulyanov, Vedaldi & Lempitsky (CVPR 2018).
+    a posterior, Sønderby et al. (NeurIPS 2016); detail whose scale is a field of its own, Portilla et al. (IEEE Transactions
+    on Image Processing, 2003); gates, Dauphin et al. (ICML 2017); layers, Ulyanov, Vedaldi & Lempitsky (CVPR 2018).
     """
 
     scales: int = 4
     channels: int | tuple[int, ...] = 16
     latent_channels: int | tuple[int, ...] = 1
     latent_scale: float = 0.7
+    gated: bool = True
     kernel: int = 3
     upsample: Literal["bilinear", "nearest"] = "bilinear"
 
@@ -130,21 +136,29 @@ class _Level(nnx.Module):
         style = {"activation": config.activation, "normal": normal, **config._convolution}
         channels = per_scale(config.channels, config.scales)
         below = channels[min(scale + 1, config.scales - 1)]
-        joined = below + per_scale(config.latent_channels, config.scales)[scale]
+        own = per_scale(config.latent_channels, config.scales)[scale]
+        gates = own if config.gated else 0
         self.upsample, self.latent_scale = config.upsample, config.latent_scale
-        self.joined_norm = Norm(joined)
-        self.mix = Block(joined, channels[scale], config.kernel, **style)
+        self.gates = (
+            Convolution(below, gates, 1, normal=normal, **config._convolution) if gates else None
+        )
+        self.joined_norm = Norm(own + gates + below)
+        self.mix = Block(own + below, channels[scale], config.kernel, **style)
         # What goes to the finer scale's `joined_norm` needs no scale of its own.
         self.polish = Block(channels[scale], channels[scale], 1, **style, scaled=scale == 0)
 
     def __call__(self, x: Array, latents: Array | None) -> Array:
-        x = UPSAMPLERS[self.upsample](x)
+        # A gate is linear until its norm: it costs a quarter where it is told on the coarser grid.
+        coarser = x if self.gates is None else jnp.concatenate([self.gates(x), x], axis=-1)
+        finer = UPSAMPLERS[self.upsample](coarser)
         if latents is None:
-            return self.polish(self.mix(self.joined_norm(x)))
-        joined = self.joined_norm(jnp.concatenate([latents, x], axis=-1))
-        own = np.arange(joined.shape[-1]) < latents.shape[-1]
-        spread = np.where(own, self.latent_scale, 1).astype(np.float32)
-        return self.polish(self.mix(joined * spread))
+            return self.polish(self.mix(self.joined_norm(finer)))
+        own = latents.shape[-1]
+        joined = self.joined_norm(jnp.concatenate([latents, finer], axis=-1))
+        scaled, features = self.latent_scale * joined[..., :own], joined[..., -x.shape[-1] :]
+        if self.gates is not None:
+            scaled *= GATE_MOST * jax.nn.sigmoid(GATE_SLOPE * joined[..., own : 2 * own])
+        return self.polish(self.mix(jnp.concatenate([scaled, features], axis=-1)))
 
 
 def _coarser(grid: tuple[int, ...], scale: int) -> tuple[int, ...]:
