@@ -34,7 +34,8 @@ PUBLISHED = ("gp-dip", "dropout", "ensemble")  # with the hourglass, the network
 SKIPS = 4  # its channels
 COLUMNS = {
     "PSNR, dB": "psnr", "mean − draw": "gap", "χ²": "chi2", "50 %": "coverage_0.5",
-    "90 %": "coverage_0.9", "95 %": "coverage_0.95", "90 %, held out": "holdout_coverage_90",
+    "90 %": "coverage_0.9", "95 %": "coverage_0.95", "90 %, quantiles": "interval_0.9",
+    "90 %, held out": "holdout_coverage_90",
     "CRPS · 10³": "crps", "NLL": "nll",
     "AUSE": "ause", "steps": "steps", "s": "seconds",
 }  # fmt: skip
@@ -85,6 +86,7 @@ def measure(
         draws = found.draws.reshape(-1, *clean.shape)
         told = {"steps": found.trace["chi2"].shape[1], **found.diagnostics}
         told["stopped"], told["warmup"] = found.settings.get("stopped"), found.warmup
+        told["interval_0.9"] = within(clean, found.interval(0.9))
         mean, spread = found.mean, found.std
     else:
         draws, mean, spread = found, found.mean(axis=0), found.std(axis=0, ddof=1)
@@ -108,6 +110,12 @@ def _judged(
     }  # fmt: skip
 
 
+def within(clean: NDArray[Any], interval: tuple[NDArray[Any], NDArray[Any]]) -> float:
+    """Share of the pixels between the two bounds: of quantiles of the draws, which need not be symmetric."""
+    low, high = interval
+    return float(np.mean((low <= clean) & (clean <= high)))
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Averages of each method and task, with the least and the most 90 % coverage of a picture, its seeds averaged."""
     lines = ["| method | task | runs | " + " | ".join(COLUMNS) + " | 90 %, by picture |"]
@@ -124,7 +132,7 @@ def _line(method: str, task: str, rows: list[dict[str, Any]]) -> str:
     cells = [method, task, str(len(rows))]
     for name in COLUMNS.values():
         values = [row[name] for row in rows if name in row]
-        digits = 0 if name in ("steps", "seconds") else 3 if "coverage" in name or name in ("chi2", "ause") else 2  # fmt: skip
+        digits = 0 if name in ("steps", "seconds") else 3 if "coverage" in name or "interval" in name or name in ("chi2", "ause") else 2  # fmt: skip
         cells.append(f"{np.mean(values):.{digits}f}" if values else "–")
     each = by_picture(rows)
     return "| " + " | ".join([*cells, f"{min(each):.3f} to {max(each):.3f}"]) + " |"

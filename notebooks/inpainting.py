@@ -42,7 +42,7 @@ text = np.array(canvas) > 64  # True where the text hides the picture
 
 with_nan = np.where(text, np.nan, noisy)
 options = {"noise_std": 10, "data_range": (0, 255), "progress": False,
-               "generator": bdip.Pyramid(scales=3, channels=16)}  # fmt: skip
+               "generator": bdip.Pyramid(scales=3, channels=8)}  # fmt: skip
 answers = [
     bdip.sample(noisy, ~text, steps=20, **options),
     bdip.sample(noisy, missing=text, steps=20, **options),

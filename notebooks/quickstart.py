@@ -38,7 +38,7 @@ known = rng.random(clean.shape) < 0.5  # True where a pixel is observed
 # the picture and its χ² while they change; without it there is a progress bar.
 
 # %%
-small = bdip.Pyramid(scales=3, channels=16)
+small = bdip.Pyramid(scales=3, channels=8)
 posterior = bdip.sample(
     noisy, known, noise_std=25, data_range=(0, 255), generator=small, steps=600,
     progress=False, callback=bdip.Live(),
