@@ -27,8 +27,7 @@ from bdip.diagnostics import coverage
 clean = skimage.data.camera()[84:180, 186:282].astype(float)
 clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
 noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
-options = {"data_range": (0, 255), "holdout": 0.1, "steps": 800, "progress": False,
-               "generator": bdip.Pyramid(scales=3, channels=8)}  # fmt: skip
+options = {"data_range": (0, 255), "holdout": 0.1, "steps": 800, "progress": False}
 
 # %% [markdown]
 # ## Without the truth: pixels held out

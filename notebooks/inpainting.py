@@ -41,8 +41,7 @@ ImageDraw.Draw(canvas).text((2, 3), "do not\ncopy\nthis", fill=255, font_size=14
 text = np.array(canvas) > 64  # True where the text hides the picture
 
 with_nan = np.where(text, np.nan, noisy)
-options = {"noise_std": 10, "data_range": (0, 255), "progress": False,
-               "generator": bdip.Pyramid(scales=3, channels=8)}  # fmt: skip
+options = {"noise_std": 10, "data_range": (0, 255), "progress": False}
 answers = [
     bdip.sample(noisy, ~text, steps=20, **options),
     bdip.sample(noisy, missing=text, steps=20, **options),
@@ -54,7 +53,7 @@ print("all the same:", all(np.array_equal(each.mean, answers[0].mean) for each i
 # Twenty steps are enough to see that; now some more of them.
 
 # %%
-posterior = bdip.sample(noisy, missing=text, steps=500, **options)
+posterior = bdip.sample(noisy, missing=text, steps=2000, **options)
 posterior.plot(clean=clean, draws=1)
 
 # %% [markdown]
@@ -77,7 +76,7 @@ for where, pixels in {"where it was seen": ~text, "under the text": text}.items(
 # %%
 known = np.ones(clean.shape, bool)
 known[26:40, 8:24] = False
-hole = bdip.sample(noisy, known, steps=500, **options)
+hole = bdip.sample(noisy, known, steps=2000, **options)
 plot_rows([[
     ("known", np.where(known, noisy, 255)), ("one draw", hole.draws[0, 30]),
     ("another draw", hole.draws[0, -1]), ("mean", hole.mean),

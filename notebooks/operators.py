@@ -29,8 +29,7 @@ from bdip.plot import plot_rows
 clean = skimage.data.camera()[84:180, 186:282].astype(float)
 clean = clean.reshape(48, 2, 48, 2).mean(axis=(1, 3))  # (48, 48), from 0 to 255
 rng = np.random.default_rng(0)
-options = {"data_range": (0, 255), "steps": 6000, "progress": False,
-               "generator": bdip.Pyramid(scales=3, channels=8)}  # fmt: skip
+options = {"data_range": (0, 255), "steps": 6000, "progress": False}
 
 # %% [markdown]
 # ## A small, blurred picture

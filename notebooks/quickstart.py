@@ -13,9 +13,9 @@
 # %% [markdown]
 # # bdip in five minutes
 #
-# One noisy photograph, half of its pixels missing, restored from itself alone. The picture and the network are
-# small and the steps few, so that this page runs in a minute; for real work leave `generator` and `steps` out:
-# then the run ends by itself, where the mean is known well enough.
+# One noisy photograph, half of its pixels missing, restored from itself alone. The picture is
+# small and the steps few, so that this page runs in a minute; for real work leave `steps` out: then the run ends by
+# itself, where the mean is known well enough.
 
 # %%
 import tempfile
@@ -38,9 +38,8 @@ known = rng.random(clean.shape) < 0.5  # True where a pixel is observed
 # the picture and its χ² while they change; without it there is a progress bar.
 
 # %%
-small = bdip.Pyramid(scales=3, channels=8)
 posterior = bdip.sample(
-    noisy, known, noise_std=25, data_range=(0, 255), generator=small, steps=600,
+    noisy, known, noise_std=25, data_range=(0, 255), steps=1500,
     progress=False, callback=bdip.Live(),
 )  # fmt: skip
 
