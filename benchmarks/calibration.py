@@ -34,7 +34,7 @@ PUBLISHED = ("gp-dip", "dropout", "ensemble")  # with the hourglass, the network
 SKIPS = 4  # its channels
 COLUMNS = {
     "PSNR, dB": "psnr", "mean − draw": "gap", "χ²": "chi2", "50 %": "coverage_0.5",
-    "90 %": "coverage_0.9", "95 %": "coverage_0.95", "90 %, quantiles": "interval_0.9",
+    "90 %": "coverage_0.9", "95 %": "coverage_0.95", "90 %, quantiles": "interval_coverage_0.9",
     "90 %, held out": "holdout_coverage_90",
     "CRPS · 10³": "crps", "NLL": "nll",
     "AUSE": "ause", "steps": "steps", "s": "seconds",
@@ -86,7 +86,7 @@ def measure(
         draws = found.draws.reshape(-1, *clean.shape)
         told = {"steps": found.trace["chi2"].shape[1], **found.diagnostics}
         told["stopped"], told["warmup"] = found.settings.get("stopped"), found.warmup
-        told["interval_0.9"] = within(clean, found.interval(0.9))
+        told["interval_coverage_0.9"] = within(clean, found.interval(0.9))
         mean, spread = found.mean, found.std
     else:
         draws, mean, spread = found, found.mean(axis=0), found.std(axis=0, ddof=1)
@@ -132,7 +132,7 @@ def _line(method: str, task: str, rows: list[dict[str, Any]]) -> str:
     cells = [method, task, str(len(rows))]
     for name in COLUMNS.values():
         values = [row[name] for row in rows if name in row]
-        digits = 0 if name in ("steps", "seconds") else 3 if "coverage" in name or "interval" in name or name in ("chi2", "ause") else 2  # fmt: skip
+        digits = 0 if name in ("steps", "seconds") else 3 if "coverage" in name or name in ("chi2", "ause") else 2  # fmt: skip
         cells.append(f"{np.mean(values):.{digits}f}" if values else "–")
     each = by_picture(rows)
     return "| " + " | ".join([*cells, f"{min(each):.3f} to {max(each):.3f}"]) + " |"

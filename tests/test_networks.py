@@ -236,42 +236,40 @@ def test_the_scale_of_a_pyramids_latents_is_that_of_the_norm_by_which_they_join(
     assert np.any(half.apply(params, latent) != whole.apply(params, latent))
 
 
+def without_gates(params):
+    """The params of a pyramid of one scale and one latent, for one without gates."""
+    level = {k: v for k, v in params["levels"]["00"].items() if k != "gates"}
+    # The second channel that is normalised is the gate.
+    level["joined_norm"] = {k: jnp.delete(v, 1) for k, v in level["joined_norm"].items()}
+    return params | {"levels": {"00": level}}
+
+
 def test_a_gate_of_one_value_scales_a_pyramids_latents_by_twice_the_sigmoid_of_twice_it():
     gated = Pyramid(scales=1, channels=4, latent_scale=0.5)
     params, latent = gated.init(jax.random.key(0), (8, 8, 1))
-    level = params["levels"]["00"]
-    norm = level["joined_norm"]  # of one latent, its gate and four features
-    value = 0.3
+    level, value = params["levels"]["00"], 0.3
+    norm = level["joined_norm"]
     constant = {"scale": norm["scale"].at[1].set(0), "shift": norm["shift"].at[1].set(value)}
     fixed = params | {"levels": {"00": level | {"joined_norm": constant}}}
-    without = {k: v for k, v in level.items() if k != "gates"}
-    without["joined_norm"] = {k: jnp.delete(v, 1) for k, v in norm.items()}
     spread = 0.5 * 2 / (1 + np.exp(-2 * value))
     plain = replace(gated, gated=False, latent_scale=spread)
-    expected = plain.apply(params | {"levels": {"00": without}}, latent)
+    expected = plain.apply(without_gates(params), latent)
     np.testing.assert_allclose(gated.apply(fixed, latent), expected, rtol=1e-5)
     assert np.any(gated.apply(params, latent) != gated.apply(fixed, latent))
 
 
 def test_coarser_latents_change_how_much_finer_ones_count():
-    """Twice the same finer latents move a gated image by what depends on the coarser ones, pixel by pixel."""
+    """An image of the finer latents alone depends on the coarser ones by way of the gates, and without them not at all."""
     gated = Pyramid(scales=1, channels=4)
     params, latent = gated.init(jax.random.key(0), (8, 8, 1))
     level = params["levels"]["00"]
-    features = jnp.zeros_like(level["mix"]["convolution"]["kernel"]).at[1, 1, 0].set(1)
-    only = level | {"mix": level["mix"] | {"convolution": {"kernel": features}}}
-    seen = params | {"levels": {"00": only}}  # the features are the gated latents alone
+    kernel = jnp.zeros_like(level["mix"]["convolution"]["kernel"]).at[1, 1, 0].set(1)
+    only = level | {"mix": level["mix"] | {"convolution": {"kernel": kernel}}}
+    seen = params | {"levels": {"00": only}}
     other = seen | {"latents": seen["latents"] | {"01": -seen["latents"]["01"]}}
     assert np.any(gated.apply(seen, latent) != gated.apply(other, latent))
     plain = replace(gated, gated=False)
-    shorter = {"joined_norm": {k: jnp.delete(v, 1) for k, v in level["joined_norm"].items()}}
-    images = [
-        plain.apply(
-            each | {"levels": {"00": {k: v for k, v in only.items() if k != "gates"} | shorter}},
-            latent,
-        )
-        for each in (seen, other)
-    ]
+    images = [plain.apply(without_gates(each), latent) for each in (seen, other)]
     np.testing.assert_array_equal(*images)
 
 
