@@ -83,8 +83,8 @@ class Trace(NamedTuple):
 class Plan(NamedTuple):
     """The chain's numbers, all traced: changing one does not compile again.
 
-    `thin` and `probe_thin` are the steps from one stored draw to the next, `memory` the factor by which an image's
-    weight shrinks with each later one, `jitter` the standard deviation of the noise on the latent,
+    `thin` and `probe_thin` are the steps from one stored draw to the next, whole cycles of the sampler, `memory` the factor
+    by which an image's weight shrinks with each later one, `jitter` the standard deviation of the noise on the latent,
     or None for none.
     """
 
@@ -223,8 +223,9 @@ class Run:
         self.keep_from(self.done)
 
     def keep_from(self, step: int) -> None:
-        """The same, as if the warm-up ended at `step`, which may be still to come."""
-        self.plan = self.plan._replace(warmup=step)
+        """The same, as if the warm-up ended at the cycle's end from `step` on, which may be still to come."""
+        rest = (int(self.sampler.warmup) - step) % self.sampler.cycle
+        self.plan = self.plan._replace(warmup=step + rest)
         self.kept = self.kept._replace(moments=_emptied(self.kept.moments))
 
     def halve_step(self) -> None:
@@ -396,6 +397,15 @@ def compiled(
     return lowered.compile()
 
 
+def kept_steps(rows: NDArray[Any], warmup: int, cycle: int) -> NDArray[Any]:
+    """Of a column of the trace (k, t) the steps whose images are kept: each last one of a cycle after the warm-up.
+
+    >>> kept_steps(np.arange(8)[None], warmup=2, cycle=3)
+    array([[4, 7]])
+    """
+    return rows[:, warmup + cycle - 1 :: cycle]
+
+
 def empty_trace(problem: Problem, length: int, zeros: Callable[..., Any]) -> Trace:
     """A trace of so many zeros, of what there is to trace of this problem."""
     column = partial(zeros, length, np.float32)
@@ -418,7 +428,7 @@ def block(
     def body(index: Scalar, carry: tuple[ChainState, Kept, Trace]) -> Any:
         state, kept, buffer = carry
         state, image, row = _step(state, problem, sampler, plan, generator)
-        kept = _keep(kept, image, state.step - 1, row.step_size, plan)
+        kept = _keep(kept, image, state.step - 1, row.step_size, plan, sampler.cycle)
         buffer = jax.tree.map(lambda column, value: column.at[index].set(value), buffer, row)
         return state, kept, buffer
 
@@ -454,10 +464,12 @@ def _noise_std(step_key: PRNGKey, problem: Problem, terms: Terms) -> Scalar | No
     return problem.noise.draw(key, terms.noise_std, problem.observed_count)
 
 
-def _keep(kept: Kept, image: Image, step: Scalar, step_size: Scalar, plan: Plan) -> Kept:
-    """Add the image of `step` to the moments, weighted with ε_t, and to the stores where it is due."""
+def _keep(
+    kept: Kept, image: Image, step: Scalar, step_size: Scalar, plan: Plan, cycle: int
+) -> Kept:
+    """Add the image of `step`, if it ends a cycle, to the moments, weighted with ε_t, and to the stores where it is due."""
     since = step - plan.warmup
-    weight = jnp.where(since >= 0, step_size, 0.0)
+    weight = jnp.where((since >= 0) & ((since + 1) % cycle == 0), step_size, 0.0)
     moments = running.add(kept.moments, image, weight, plan.memory)
     draws = _store(kept.draws, image, since, plan.thin)
     probe = _store(kept.probe, _probe(image), since, plan.probe_thin)

@@ -78,7 +78,7 @@ def to_datatree(posterior: Posterior) -> Any:
 
 def _statistics(posterior: Posterior) -> dict[str, NDArray[Any]]:
     """The kept steps of the trace, by ArviZ's names."""
-    kept = {name: column[:, posterior.warmup :] for name, column in posterior.trace.items()}
+    kept = posterior.kept_trace
     found = {"lp": -kept["energy"]} if "energy" in kept else {}
     return found | {name: kept[name] for name in COLUMNS if name in kept}
 

@@ -2,6 +2,7 @@
 
 import math
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -81,8 +82,8 @@ def prepare(
         measured = None
         if holdout is not None:
             problem, measured = hide(problem, holdout, jax.random.key(seed))
-        plan, stored = _plan(resolved, problem, chains)
-        sampler = _sampler(sampler, problem, plan.warmup, step_size, temperature)
+        sampler = _sampler(sampler, problem, resolved, step_size, temperature)
+        plan, stored = _plan(resolved, problem, chains, sampler)
     return Job(
         problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed,
         holdout, measured,
@@ -165,14 +166,16 @@ def _kind(given: Any, registry: Mapping[str, type[Any]], name: str) -> type[Any]
 def _sampler(
     given: str | Sampler,
     problem: Problem,
-    warmup: int,
+    settings: Resolved,
     step_size: float | samplers.Schedule | None,
     temperature: float | None,
 ) -> Sampler:
     """The sampler object, with the user's numbers in it."""
+    warmup = _warmup(settings)
     _require_sampler_for(problem.noise, _kind(given, samplers.REGISTRY, "sampler"))
     if isinstance(given, str):
-        given = _default(given, problem)
+        ends_itself = settings.target_mcse is not None
+        given = _default(given, problem, sys.maxsize if ends_itself else settings.steps - warmup)
     changes: dict[str, Any] = {"warmup": warmup}
     if step_size is not None:
         if not callable(step_size):
@@ -192,10 +195,11 @@ def _sampler(
     return replace(given, **changes)  # type: ignore[type-var]
 
 
-def _default(name: str, problem: Problem) -> Sampler:
-    """The sampler with the package's numbers, for what the data know."""
+def _default(name: str, problem: Problem, kept: int) -> Sampler:
+    """The sampler with the package's numbers, for what the data know, and so many steps to keep."""
     information = float(problem.information)
-    sampler = samplers.REGISTRY[name].default(information, max(1, int(problem.observed_count)))
+    values = max(1, int(problem.observed_count))
+    sampler = samplers.REGISTRY[name].default(information, values, kept)
     step_size = sampler.step_size
     if not isinstance(step_size, samplers.Cooling):
         return sampler
@@ -224,19 +228,23 @@ def _require_sampler_for(noise: Noise, kind: type[Sampler]) -> None:
     require(fits, "noise", type(noise).__name__, expected)
 
 
-def _plan(settings: Resolved, problem: Problem, chains: int) -> tuple[Plan, int]:
+def _warmup(settings: Resolved) -> int:
+    """Steps before the first kept one; where that is still to be found, more than there are."""
+    if settings.target_mcse is not None and settings.warmup is None:
+        return 2 * settings.steps  # schedules stay hot in the first half of it
+    return settings.warmup or 0
+
+
+def _plan(settings: Resolved, problem: Problem, chains: int, sampler: Sampler) -> tuple[Plan, int]:
     """The chain's numbers, and how many draws each chain stores within the memory bound."""
     affordable = settings.draws_memory // (4 * math.prod(problem.image_shape) * chains)
     room, jitter = min(settings.draws, affordable), settings.input_jitter or None
+    warmup, average, cycle = _warmup(settings), settings.output_average, sampler.cycle
     if settings.target_mcse is not None:
-        endless = 2 * settings.steps  # schedules stay hot in the first half of it
-        warmup = endless if settings.warmup is None else settings.warmup
-        return Plan(warmup, stopping.FIRST_THIN, settings.output_average, jitter), room
-    warmup = settings.warmup or 0
-    kept_steps = settings.steps - warmup
-    stored = min(room, kept_steps)
-    thin, probe_thin = (-(-kept_steps // max(n, 1)) for n in (stored, chain.PROBE_DRAWS))
-    plan = Plan(
-        warmup, thin, settings.output_average, jitter, probe_thin
-    )  # draws span all the steps
-    return plan, min(stored, kept_steps // thin)
+        thin = cycle * -(-stopping.FIRST_THIN // cycle)
+        return Plan(warmup, thin, average, jitter, thin), room
+    kept = (settings.steps - warmup) // cycle
+    stored = min(room, kept)
+    thin, probe_thin = (-(-kept // max(n, 1)) for n in (stored, chain.PROBE_DRAWS))
+    plan = Plan(warmup, cycle * thin, average, jitter, cycle * probe_thin)
+    return plan, min(stored, kept // max(thin, 1))  # draws span all the steps

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from bdip.chain import kept_steps
 from bdip.diagnostics import (
     Mixing,
     chi2_blocks,
@@ -76,10 +77,23 @@ class Posterior(Views):
     def warmup(self) -> int:
         """Steps before the first kept one.
 
-        >>> posterior.trace["chi2"][:, posterior.warmup :].shape  # of the kept steps
+        >>> posterior.trace["chi2"][:, posterior.warmup :].shape  # of the steps since
         (2, 40)
         """
         return int(self.settings["warmup"])
+
+    @property
+    def kept_trace(self) -> dict[str, NDArray[np.float32]]:
+        """The trace at the kept steps, each (chains, kept): after the warm-up the last one of each cycle of `mclmc`.
+
+        All steps after the warm-up where there are no cycles, as in runs of a few thousand steps (see `Mclmc`).
+
+        >>> posterior.kept_trace["chi2"].shape
+        (2, 40)
+        """
+        # Files of bdip 0.1 have no cycles.
+        cycle = self.settings["sampler"].get("cycle", 1)
+        return {n: kept_steps(column, self.warmup, cycle) for n, column in self.trace.items()}
 
     @cached_property
     def mixing(self) -> Mixing:
@@ -135,11 +149,12 @@ class Posterior(Views):
         """
         if "noise_std" not in self.trace:
             return float(self.settings["noise_std"]), 0.0
-        sigma = self.trace["noise_std"][:, self.warmup :].astype(np.float64)
+        kept = self.kept_trace
+        sigma = kept["noise_std"].astype(np.float64)
         there = np.isfinite(sigma)  # a chain that was stopped early ends in NaN
         if not there.any():
             return np.nan, np.nan
-        weights = self.trace["step_size"][:, self.warmup :][there]
+        weights = kept["step_size"][there]
         mean = np.average(sigma[there], weights=weights)
         spread = np.average((sigma[there] - mean) ** 2, weights=weights)
         return float(mean), float(np.sqrt(spread))
@@ -194,8 +209,8 @@ class Posterior(Views):
 
     def _chi2(self) -> dict[str, float]:
         """What `diagnostics` says of χ²; where σ is sampled, of the residuals in units of its mean."""
-        sigma = self.trace["noise_std"][:, self.warmup :] if self._sampled else None
-        kept = relative_chi2(self.trace["chi2"][:, self.warmup :], sigma)
+        trace = self.kept_trace
+        kept = relative_chi2(trace["chi2"], trace.get("noise_std"))
         told = kept.shape[1] >= 2
         blocks = chi2_blocks(kept)
         # A chain that was stopped early ends in NaN.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.chain import STORES, Progress, Run
+from bdip.chain import STORES, Progress, Run, kept_steps
 from bdip.diagnostics import chi2_blocks, mixing_numbers, relative_chi2
 from bdip.diagnostics.chi2 import Blocks
 
@@ -21,7 +21,7 @@ SHORTEST_WARMUP = 200  # steps before the first look
 LONGEST_WARMUP = 0.25  # of the budget, after which it ends in any case
 FIRST_LOOK = 300  # kept steps
 LOOKS_GROW = 1.2  # each look comes after so many times the kept steps of the last
-FIRST_THIN = 5  # steps from one stored draw to the next; doubled whenever the room is full
+FIRST_THIN = 5  # steps from one stored draw to the next at least; doubled whenever the room is full
 LEAST_DRAWS = 20  # of all chains together, to judge by
 
 SURE = 3.0  # standard errors beyond which a fall is not luck
@@ -230,7 +230,8 @@ class Converging:
 
     def _still_falls(self) -> bool:
         """Whether χ² of the kept steps surely falls: then they belong to the warm-up."""
-        kept = self._chi2()[:, -self.kept :]
+        run = self.runs[0]
+        kept = kept_steps(self._chi2(), run.plan.warmup, run.sampler.cycle)
         return self.done < self.budget and falls(chi2_blocks(kept), LEAST_CHI2_FALL)
 
     def _good_enough(self) -> bool:

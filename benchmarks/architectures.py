@@ -34,6 +34,7 @@ from bdip.compare import follow
 from bdip.diagnostics import coverage, psnr
 from bdip.networks.base import Generator
 from bdip.samplers import Adam, Constant, Mclmc, Sampler
+from bdip.settings import WARMUP_SHARE
 from benchmarks import images, record
 from benchmarks.kernels import cut
 
@@ -154,10 +155,11 @@ def measure(
         data = images.add_noise(clean, std, seed)
     counted = ~mask if task == "hole" else np.ones(clean.shape, bool)
     change = VARIANTS[variant]
+    kept = steps - int(WARMUP_SHARE * steps)
     chains = change.options.get("chains", 1)
     started = perf_counter()
     posterior, curve = follow(
-        data, mask, clean=clean, sampler=sampler(method, change, int(mask.sum())),
+        data, mask, clean=clean, sampler=sampler(method, change, int(mask.sum()), kept),
         scores={"counted": lambda truth, image: psnr(truth[counted], image[counted])}, block=50,
         seed=seed, noise_std=std, data_range=(0, 1), generator=generator(change), progress=False,
         steps=steps // chains, **change.options,
@@ -182,13 +184,13 @@ def generator(change: Change) -> Generator:
     return bdip.Hourglass(**given) if isinstance(given, Mapping) else given
 
 
-def sampler(method: str, change: Change, values: int) -> str | Sampler:
-    """The sampler with the change, for so many observed values."""
+def sampler(method: str, change: Change, values: int, kept: int) -> str | Sampler:
+    """The sampler with the change, for so many observed values and kept steps."""
     if method == "adam":
         if change.rate == 1:
             return "adam+jitter"
         return Adam(Constant(0.01 * change.rate))  # without jitter, which a name adds
-    found = Mclmc.default(0.0, values)
+    found = Mclmc.default(0.0, values, kept)
     assert isinstance(found.step_size, Constant)
     assert found.energy_tolerance is not None
     return replace(

@@ -56,7 +56,7 @@ def bdip_steps(case: Case) -> Steps:
         scales=case.scales, channels_down=case.channels, channels_up=case.channels,
         precision=case.precision, remat=case.remat,
     )  # fmt: skip
-    sampler = bdip.samplers.REGISTRY["psgld"].default(float(problem.observed_count), noisy.size)
+    sampler = bdip.samplers.REGISTRY["psgld"].default(float(problem.observed_count), noisy.size, 0)
     plan = chain.Plan(warmup=0, thin=1)
     key = jax.random.key(0)
     runs = [

@@ -64,7 +64,7 @@ def found(posterior: bdip.Posterior) -> dict[str, float]:
     """Posterior mean and standard deviation of σ, and its mean in the halves of the kept steps, in grey levels."""
     if "noise_std" not in posterior.trace:
         return {"found": LEVELS * posterior.settings["noise_std"], "found_std": 0.0}
-    kept = posterior.trace["noise_std"][:, posterior.warmup :]
+    kept = posterior.kept_trace["noise_std"]
     half = kept.shape[1] // 2
     parts = {"found": kept, "found_first": kept[:, :half], "found_second": kept[:, half:]}
     return {k: LEVELS * float(v.mean()) for k, v in parts.items()} | {
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="unknown-noise", help="of the file in results/")
     options = parser.parse_args()
-    default = Psgld.default(1.0, 1).step_size
+    default = Psgld.default(1.0, 1, 0).step_size
     schedule = None
     if options.cold and isinstance(default, Cooling):
         schedule = replace(default, cold=options.cold)

@@ -64,6 +64,7 @@ EXACT = {
     "sgld, pixels": (SGLD, Pixels()),
     "psgld, perceptron": (Psgld(SLOWING), Perceptron()),
     "mclmc, perceptron": (Mclmc(SLOWING), Perceptron()),
+    "mclmc in cycles, perceptron": (Mclmc(SLOWING, cycle=4, relaxing=2), Perceptron()),
     "adam, perceptron": (Adam(Constant(0.01)), Perceptron()),
 }
 every_chain = pytest.mark.parametrize(("sampler", "generator"), EXACT.values(), ids=EXACT)
@@ -162,6 +163,22 @@ def kept_by_numpy(images, sizes, warmup):
     kept, weights = images[warmup:].astype(np.float64), sizes[warmup:].astype(np.float64)
     mean = np.average(kept, axis=0, weights=weights)
     return mean, np.sqrt(np.average((kept - mean) ** 2, axis=0, weights=weights))
+
+
+def test_of_a_cycle_the_last_image_alone_is_kept():
+    warmup, cycle = 20, 4
+    run = start(Mclmc(SLOWING, cycle=cycle, relaxing=2), warmup=warmup, thin=2 * cycle)
+    images = images_of(run)
+    due = np.arange(warmup + cycle - 1, 60, cycle)
+    np.testing.assert_array_equal(chain.kept_steps(np.arange(60)[None], warmup, cycle), [due])
+    mean, std = kept_by_numpy(images[due], run.trace.step_size[due], 0)
+    np.testing.assert_allclose(run.kept.moments.mean, mean, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(np.sqrt(moments.variance(run.kept.moments)), std, rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(run.kept.draws, images[due[1::2]])
+    # These are of weights after steps that relax, which are half as large: the two before each.
+    whole = 0.02 * (1.0 + np.arange(60)) ** -0.55
+    relaxing = np.isin(np.arange(60), [due - 1, due - 2])
+    np.testing.assert_allclose(run.trace.step_size, np.where(relaxing, whole / 2, whole), rtol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))

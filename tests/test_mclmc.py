@@ -1,5 +1,6 @@
 """Microcanonical Langevin dynamics: each part against its differential equation, and the law of its chain."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -115,13 +116,15 @@ def kicked_by_numpy(u, f, time):
     return (u + np.sqrt(size) * e * (np.sinh(angle) + a * (np.cosh(angle) - 1))) / z
 
 
+@pytest.mark.parametrize("power", [0.5, 0.75])
 @pytest.mark.parametrize("temperature", [1.0, 0.4])
 @pytest.mark.parametrize("momentum", [0.0, 0.7])
-def test_it_follows_its_formula_through_the_warm_up_and_after_it(momentum, temperature):
+def test_it_follows_its_formula_through_the_warm_up_and_after_it(momentum, temperature, power):
     step_size, decay, damping, warmup, size = 0.3, 0.8, 0.3, 3, 30
     sampler = Mclmc(
-        Constant(step_size), temperature, warmup, time_of(momentum, step_size), decay, damping
-    )
+        Constant(step_size), temperature, warmup, time_of(momentum, step_size), decay, damping,
+        power=power,
+    )  # fmt: skip
     rng, time = np.random.default_rng(0), np.sqrt(step_size)
     theta, u, square = rng.normal(size=size), np.zeros(size), np.zeros(size)
     params = pair(theta)
@@ -132,7 +135,7 @@ def test_it_follows_its_formula_through_the_warm_up_and_after_it(momentum, tempe
         params, state = move(sampler, key, params, pair(g), state, jnp.float32(0))
         if t < warmup:
             square = decay * square + (1 - decay) * g**2
-        gain = 1 / (np.sqrt(square / (1 - decay ** min(t + 1, warmup))) + damping)
+        gain = 1 / ((square / (1 - decay ** min(t + 1, warmup))) ** power + damping)
         scale = np.sqrt(temperature * gain)
         kicked = kicked_by_numpy(u, -scale / temperature * g, time)
         u = momentum * kicked + np.sqrt(1 - momentum**2) * noise
@@ -140,6 +143,39 @@ def test_it_follows_its_formula_through_the_warm_up_and_after_it(momentum, tempe
         theta = theta + time / 2 * scale * (kicked + u)
     np.testing.assert_allclose(flat(params), theta, rtol=0, atol=1e-5)
     np.testing.assert_allclose(flat(state.velocity), u, rtol=0, atol=1e-5)
+
+
+def test_two_velocities_take_turns_each_with_half_a_kick_where_it_begins_and_ends():
+    # G = 1/δ, for all gradients before the end of the warm-up are zero; c = 0.7, then 0 of the steps that relax.
+    step_size, damping, warmup, size, momentum = 0.3, 2.0, 3, 30, 0.7
+    sampler = Mclmc(
+        Constant(step_size), 1.0, warmup, time_of(momentum, step_size), decay=0.5, damping=damping,
+        cycle=5, relaxing=2,
+    )  # fmt: skip
+    rng, scale = np.random.default_rng(0), 1 / np.sqrt(damping)
+    theta = rng.normal(size=size)
+    velocities, keeps = [np.zeros(size), np.zeros(size)], [momentum, 0.0]
+    sizes = [step_size, step_size / 2]
+    turns = [int(t in (5, 6, 10, 11)) for t in range(15)]  # images 7 and 12 are kept
+    params = pair(theta)
+    state = sampler.init(params)
+    for t, turn in enumerate(turns):
+        key = jax.random.key(t)
+        g = rng.normal(size=size) if t >= warmup else np.zeros(size)
+        noise = flat(normal_like(key, params))
+        params, state = move(sampler, key, params, pair(g), state, jnp.float32(0))
+        if t >= warmup:
+            for before in {turns[t - 1], turn}:
+                time = np.sqrt(sizes[before]) * (1 if turns[t - 1] == turn else 0.5)
+                velocities[before] = kicked_by_numpy(velocities[before], -scale * g, time)
+        kicked, kept = velocities[turn], keeps[turn]
+        u = kept * kicked + np.sqrt(1 - kept**2) * noise
+        velocities[turn] = u = u * np.sqrt(size / (u @ u))
+        theta = theta + np.sqrt(sizes[turn]) / 2 * scale * (kicked + u)
+        assert state.step_size == pytest.approx(sizes[turn])
+    np.testing.assert_allclose(flat(params), theta, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(flat(state.velocity), velocities[0], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(flat(state.resting), velocities[1], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.4])
@@ -218,10 +254,12 @@ def scores(sampler, wanted, seed=0):
     return (batches.mean(0) - wanted) / error
 
 
-def frozen(step_size, temperature, momentum):
+def frozen(step_size, temperature, momentum, **more):
     """A sampler after its warm-up of 5, and the gains G of its rows."""
     lasting = time_of(momentum, step_size)
-    sampler = Mclmc(Constant(step_size), temperature, 5, lasting, decay=0.8, damping=0.1)
+    sampler = Mclmc(
+        Constant(step_size), temperature, 5, lasting, decay=0.8, damping=0.1, power=0.5, **more
+    )
     return sampler, 1 / (np.sqrt(SQUARES / (1 - 0.8**5)) + 0.1)
 
 
@@ -237,6 +275,54 @@ def test_the_stationary_variance_is_the_one_of_theory(step_size, temperature, mo
 def test_the_harness_tells_the_heat_of_a_step_from_none():
     sampler, _ = frozen(0.8, 1.0, 0.5)
     assert scores(sampler, 1 / CURVATURES).min() > 5
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("step_size", [0.1, 0.8])
+def test_where_velocities_take_turns_the_variance_lies_between_what_each_leaves(
+    step_size, momentum
+):
+    sampler, gain = frozen(step_size, 1.0, momentum, cycle=6, relaxing=3)
+    stiffness = np.mean(gain * CURVATURES)
+    high, low = (
+        scores(sampler, heat(s, stiffness) / CURVATURES) for s in (step_size, step_size / 2)
+    )
+    assert high.max() < 5
+    assert low.min() > -5
+
+
+@partial(jax.jit, static_argnames="steps")
+def heat_of_stiff_ones(sampler, key, steps):
+    """Means of b ∂U/∂b (t,) over 200 pairs with U = a²/2 + l b²/2 − log √l, l = exp(3 tanh 2a): its law's is 1."""
+
+    def potential(params):
+        a, b = params["a"], params["b"]
+        log_l = 3 * jnp.tanh(2 * a)
+        pairs = a**2 / 2 + jnp.exp(log_l) * b**2 / 2 - log_l / 2
+        return jnp.sum(pairs) + jnp.sum(params["many"] ** 2) / 2
+
+    def body(carry, key):
+        params, state = carry
+        energy, grad = jax.value_and_grad(potential)(params)
+        moved = sampler.step(key, params, grad, state, energy)
+        return moved, jnp.mean(params["b"] * grad["b"])
+
+    start = {"a": jnp.zeros(200), "b": jnp.ones(200), "many": jnp.ones(5000)}
+    return jax.lax.scan(body, (start, sampler.init(start)), jax.random.split(key, steps))[1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_heat_of_large_steps_in_stiff_directions_is_gone_where_a_cycle_ends(seed):
+    # Curvatures from e⁻³ to e³: √ε = 0.39 times the root of the greatest is 1.7, and 2 is where leapfrogs end.
+    warmup, steps, cycle = 4, 6000, 20
+    hot = Mclmc(Constant(0.15), warmup=warmup, decay=0.0, damping=0.0, power=0.0)
+    found = [
+        np.asarray(heat_of_stiff_ones(sampler, jax.random.key(seed), steps))
+        for sampler in (hot, replace(hot, cycle=cycle, relaxing=4))
+    ]
+    every, kept = found[0][500:], found[1][500 + warmup + cycle - 1 :: cycle]
+    assert every.mean() > 3
+    assert 1 < kept.mean() < 1.25
 
 
 # -------------------------------------------------------------------------- the tuned step size
@@ -273,7 +359,9 @@ def test_half_of_the_kept_steps_have_an_error_within_the_tolerance(scale, tolera
 
 def test_what_is_tuned_is_frozen_at_the_end_of_the_warm_up_and_the_gains_before():
     curvature = jnp.linspace(0.5, 2.0, 50)
-    sampler = Mclmc(Constant(0.5), warmup=10, decoherence=1.0, energy_tolerance=1e-3)
+    sampler = Mclmc(
+        Constant(0.5), warmup=10, decoherence=1.0, damping=1.0, energy_tolerance=1e-3, power=0.5
+    )
     sizes, _, square = map(np.asarray, chain_on_a_slope(sampler, curvature, jax.random.key(0), 20))
     # The share starts to move at step 5, where the fastest rate of ¼ holds; G is frozen from 8 on.
     np.testing.assert_allclose(
@@ -312,6 +400,12 @@ def test_a_tolerance_goes_with_the_root_of_what_was_observed_and_a_given_step_si
 def test_a_velocity_that_is_never_forgotten_is_refused(time):
     with pytest.raises(ValueError, match="decoherence is .*expected a time of at least 0"):
         Mclmc(Constant(0.1), decoherence=time)
+
+
+@pytest.mark.parametrize(("cycle", "relaxing"), [(1, 1), (4, 0), (4, 4), (4, -1), (0, 0)])
+def test_a_cycle_of_which_all_relaxes_or_nothing_is_refused(cycle, relaxing):
+    with pytest.raises(ValueError, match="cycle is .* and relaxing .*expected 1 and 0"):
+        Mclmc(Constant(0.1), cycle=cycle, relaxing=relaxing)
 
 
 @pytest.mark.parametrize("tolerance", [0, -0.5])

@@ -32,6 +32,7 @@ CASES = {
     "psgld, a gain a tensor": Psgld(Constant(STEP), warmup=2, granularity="tensor"),
     "psgld, no momentum": Psgld(Constant(STEP), warmup=2, momentum=None),
     "mclmc": Mclmc(Constant(STEP), warmup=2),
+    "mclmc, cycles": Mclmc(Constant(STEP), warmup=2, cycle=5, relaxing=3),
     "sgd": Sgd(Constant(STEP)),
     "sgd, momentum": Sgd(Constant(STEP), momentum=0.9),
     "adam": Adam(Constant(STEP)),
@@ -129,7 +130,7 @@ def test_changing_a_number_does_not_compile_again(sampler):
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("information", [10.0, 1e4, 1e9])
 def test_the_default_for_any_amount_of_data_is_finite_and_positive(name, information):
-    sampler = REGISTRY[name].default(information, 100)
+    sampler = REGISTRY[name].default(information, 100, 1000)
     assert isinstance(sampler, REGISTRY[name])
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(sampler))
     assert sampler.step_size(jnp.int32(0), jnp.int32(10)) > 0
@@ -318,7 +319,7 @@ def test_gp_dip_is_adam_on_the_mean_squared_error_with_noise_on_kernels_only(see
 def test_gp_dips_weight_decay_is_the_published_one():
     assert GpDip(Constant(STEP), loss_scale=1.0).weight_decay == 5e-8
     # n/σ² = 8: the mean squared error is (2σ²/n) U, and 2/8 = 0.25.
-    assert GpDip.default(8.0, 1).loss_scale == 0.25
+    assert GpDip.default(8.0, 1, 0).loss_scale == 0.25
 
 
 def test_gp_dip_goes_back_to_the_last_good_weights_when_the_energy_rises_by_five_decibels():

@@ -9,7 +9,7 @@ import pytest
 import bdip
 from bdip import chain, stopping
 from bdip.diagnostics.chi2 import Blocks
-from bdip.samplers import Constant, Cooling, Psgld, Sgld
+from bdip.samplers import Constant, Cooling, Mclmc, Psgld, Sgld
 from bdip.stopping import Converging, falls, settled
 from tests.fakes import Pixels, unit_problem
 
@@ -154,6 +154,16 @@ def test_what_was_kept_is_forgotten_where_keeping_begins_anew():
     anew.advance(20)
     assert anew.plan == late.plan
     jax.tree.map(np.testing.assert_array_equal, anew.kept, late.kept)
+
+
+@pytest.mark.parametrize(("step", "from_"), [(20, 21), (21, 21), (22, 25)])
+def test_keeping_begins_anew_where_a_cycle_ends(step, from_):
+    sampler = Mclmc(Constant(0.05), warmup=5, cycle=4, relaxing=1)
+    plan, key = chain.Plan(5, 4), jax.random.key(0)
+    run = chain.start(unit_problem(), Pixels(), sampler, plan, 60, 5, key)
+    run.advance(step)
+    run.keep_from_here()
+    assert run.plan.warmup == from_
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -144,7 +144,7 @@ def test_a_known_sigma_is_what_it_was_and_has_no_trace():
 def share_of_step(posterior):
     """The step size after the warm-up, as a part of the usual one."""
     sizes = posterior.trace["step_size"][0]
-    usual = bdip.samplers.REGISTRY["psgld"].default(1.0, 1).step_size
+    usual = bdip.samplers.REGISTRY["psgld"].default(1.0, 1, 0).step_size
     assert sizes[0] == np.float32(usual.hot)
     return sizes[-1] / usual.cold
 

@@ -15,7 +15,8 @@ class Sampler(Protocol):
 
     `warmup` is the number of steps before the first kept one; `exact` says whether the kept draws
     have the posterior as their law (up to discretisation); `uncertain` whether their spread means
-    anything; `input_jitter` is the noise that its recipe puts on the latent. A state carries
+    anything; `input_jitter` is the noise that its recipe puts on the latent; `cycle` is how many steps
+    lie between two whose images are kept, the first of which is the last of a cycle after the warm-up. A state carries
     `step_size`, the ε_t of the step that made it: the weight of a draw; and, where the dynamics
     conserves an energy, `energy_error`, what that step added to it, for the trace.
     """
@@ -30,6 +31,9 @@ class Sampler(Protocol):
     @property
     def step_size(self) -> Schedule: ...
 
+    @property
+    def cycle(self) -> int: ...
+
     def init(self, params: Params) -> SamplerState: ...
 
     def step(
@@ -37,8 +41,11 @@ class Sampler(Protocol):
     ) -> tuple[Params, SamplerState]: ...
 
     @classmethod
-    def default(cls, information: float, values: int) -> "Sampler":
-        """The sampler with the package's numbers, for n observed `values` of `information` n/σ² (unit range)."""
+    def default(cls, information: float, values: int, kept: int) -> "Sampler":
+        """The sampler with the package's numbers, for n observed `values` of `information` n/σ² (unit range).
+
+        `kept` is how many steps there will be after the warm-up, at most.
+        """
         ...
 
 

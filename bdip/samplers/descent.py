@@ -24,6 +24,7 @@ class _Descent:
     exact: ClassVar[bool] = False
     uncertain: ClassVar[bool] = False
     input_jitter: ClassVar[float] = 0.0
+    cycle: ClassVar[int] = 1
 
     step_size: Schedule
     warmup: int
@@ -71,7 +72,7 @@ class Sgd(_Descent):
         return optax.sgd(step_size / 2, self.momentum)
 
     @classmethod
-    def default(cls, information: float, values: int) -> "Sgd":
+    def default(cls, information: float, values: int, kept: int) -> "Sgd":
         return cls(Constant(RELATIVE_STEP / information), momentum=0.9)
 
 
@@ -103,7 +104,7 @@ class Adam(_Descent):
         return optax.adam(step_size)
 
     @classmethod
-    def default(cls, information: float, values: int) -> "Adam":
+    def default(cls, information: float, values: int, kept: int) -> "Adam":
         return cls(Constant(0.01))
 
 

@@ -46,6 +46,7 @@ class GpDip:
     exact: ClassVar[bool] = False
     uncertain: ClassVar[bool] = True
     input_jitter: ClassVar[float] = JITTER
+    cycle: ClassVar[int] = 1
 
     step_size: Schedule
     loss_scale: float
@@ -78,5 +79,5 @@ class GpDip:
         return params, GpDipState(state.step + 1, step_size, optimizer, good_params, good_energy)
 
     @classmethod
-    def default(cls, information: float, values: int) -> "GpDip":
+    def default(cls, information: float, values: int, kept: int) -> "GpDip":
         return cls(Constant(0.01), loss_scale=2 / information)

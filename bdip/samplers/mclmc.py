@@ -15,8 +15,13 @@ from bdip.types import Params, PRNGKey, Scalar
 WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
 # By default (docs/decisions/0025): the step size that finds the posterior, and what a step that keeps draws may add to
 # the energy, for each √n of n observed values, which are independent of one another.
-HOT = 0.006
+HOT = 0.05
 ERROR_OF_A_VALUE = 0.03
+# Where a chain keeps enough steps (docs/decisions/0030): a cycle, the steps at its end that relax, and the share of ε
+# of these. Larger steps are then allowed, for the heat that they leave is not kept.
+CYCLE, RELAXING = 20, 4
+RELAXED_SHARE = 0.5
+CYCLES_ENOUGH = 100
 # Where the step size is tuned: to what share at least, and how many times that way in half the warm-up.
 LEAST_SHARE = 1 / 200
 WAYS = 1.5
@@ -28,7 +33,8 @@ class MclmcState(NamedTuple):
 
     `energy_error` is what the last step did not conserve, 0 before there is one; `energy` and
     `owed`, the work of a kick's second half, are what the next one is reckoned from. `share` is
-    the tuned step size, as a part of the scheduled one.
+    the tuned step size, as a part of the scheduled one. `resting` is the velocity of the steps that
+    relax, None where there are none.
     """
 
     step: Scalar
@@ -39,6 +45,7 @@ class MclmcState(NamedTuple):
     owed: Scalar
     energy_error: Scalar
     share: Scalar
+    resting: Params | None
 
 
 class Kick(NamedTuple):
@@ -49,7 +56,7 @@ class Kick(NamedTuple):
     second: Scalar
 
 
-@frozen_pytree("granularity")
+@frozen_pytree("granularity", "cycle", "relaxing")
 class Mclmc:
     """Microcanonical Langevin dynamics (Robnik, De Luca, Silverstein & Seljak, JMLR 2023; Robnik &
     Seljak 2023) of d weights, with the frozen preconditioner G of `Psgld` as inverse mass:
@@ -74,8 +81,14 @@ class Mclmc:
     steps have that size; G is frozen halfway there, so that it is tuned to the G that stays. Without, ε_t is the
     schedule's, and G is frozen at the end of the warm-up.
 
+    Where curvatures change from place to place, large steps leave heat in the stiffest directions. Of each `cycle`
+    of steps the last few, `relaxing`, take it away: theirs is half of ε, and another velocity, of which nothing is
+    kept from step to step (L = 0), so that a direction of curvature l forgets all but 1 − εGl/4 of where it was.
+    Both kinds of step leave the same law, and neither changes the other's velocity: each begins and ends with half
+    a kick. Only the image after the last of them counts. Cycles begin when G is frozen. A `cycle` of 1 has none.
+
     `step_size` is ε; `temperature` must be above 0; the rest is as in `Psgld`. Raises ValueError where
-    `decoherence`, `temperature`, `energy_tolerance` or `granularity` is out of range.
+    `decoherence`, `temperature`, `energy_tolerance`, `cycle`, `relaxing` or `granularity` is out of range.
 
     After a step the velocity has the length √d:
 
@@ -100,9 +113,12 @@ class Mclmc:
     warmup: int = 0
     decoherence: float = 2.0
     decay: float = 0.997
-    damping: float = 1.0
+    damping: float = 0.3
     granularity: str = "weight"
     energy_tolerance: float | None = None
+    cycle: int = 1
+    relaxing: int = 0
+    power: float = 0.75
 
     def __post_init__(self) -> None:
         _ = self._preconditioner  # refuses an unknown granularity
@@ -111,6 +127,10 @@ class Mclmc:
         if isinstance(self.energy_tolerance, float | int) and not self.energy_tolerance > 0:
             raise ValueError(
                 f"energy_tolerance is {self.energy_tolerance}: expected None, or above 0."
+            )
+        if not 0 <= self.relaxing < self.cycle or (self.cycle > 1 and not self.relaxing):
+            raise ValueError(
+                f"cycle is {self.cycle} and relaxing {self.relaxing}: expected 1 and 0, or from 1 to below the cycle."
             )
         if isinstance(self.temperature, float | int) and not self.temperature > 0:
             raise ValueError(
@@ -123,7 +143,8 @@ class Mclmc:
         square = self._preconditioner.start(params)
         zero = jnp.float32(0)
         one = jnp.float32(1)
-        return MclmcState(jnp.int32(0), zero, square, still, zero, zero, zero, one)
+        resting = jax.tree.map(jnp.zeros_like, params) if self.relaxing else None
+        return MclmcState(jnp.int32(0), zero, square, still, zero, zero, zero, one, resting)
 
     def step(
         self, key: PRNGKey, params: Params, grad: Params, state: MclmcState, energy: Scalar
@@ -133,20 +154,45 @@ class Mclmc:
         square, gain = self._preconditioner.adapt(state.square, grad, state.step, self._frozen_at)
         scale = jax.tree.map(lambda gain: jnp.sqrt(gain * self.temperature), gain)
         force = jax.tree.map(lambda s, g: -s * g / self.temperature, scale, grad)
-        time = jnp.sqrt(step_size)
-        kicked = kick(state.velocity, force, time)
-        kept = jnp.exp(-time / self.decoherence)  # of no time: exp(−∞)
-        velocity = refreshed(kicked.velocity, normal_like(key, params), kept)
+        relaxed, relaxes = self._relaxes(state.step - 1), self._relaxes(state.step)
+        kicked = kick(state.velocity, force, _time(step_size, ~relaxed, ~relaxes))
+        velocity, kept = (
+            kicked.velocity,
+            jnp.exp(-jnp.sqrt(step_size) / self.decoherence),
+        )  # exp(−∞) of no time
+        if state.resting is not None:
+            smaller = RELAXED_SHARE * step_size
+            resting = kick(state.resting, force, _time(smaller, relaxed, relaxes)).velocity
+            velocity, kept = _chosen(relaxes, resting, velocity), jnp.where(relaxes, 0.0, kept)
+            step_size = jnp.where(relaxes, smaller, step_size)
+        fresh = refreshed(velocity, normal_like(key, params), kept)
         params = jax.tree.map(
-            lambda p, s, before, after: p + time / 2 * s * (before + after),
-            params, scale, kicked.velocity, velocity,
+            lambda p, s, before, after: p + jnp.sqrt(step_size) / 2 * s * (before + after),
+            params, scale, velocity, fresh,
         )  # fmt: skip
-        error = (energy - state.energy) / self.temperature + state.owed + kicked.first
-        error = jnp.where(state.step > 0, error, 0.0)  # before the first step there was none
-        return params, MclmcState(
-            state.step + 1, step_size, square, velocity, jnp.float32(energy), kicked.second, error,
-            share,
+        # Half a kick ends what went before it, or begins what comes: all of its work is on one side.
+        work = kicked.first + kicked.second
+        error = (energy - state.energy) / self.temperature + state.owed
+        error += jnp.where(relaxes, work, kicked.first)
+        told = (state.step > 0) & ~relaxed  # before the first step there was none
+        error = jnp.where(told, error, state.energy_error)
+        owed = jnp.where(relaxed, work, kicked.second)
+        moved = MclmcState(
+            state.step + 1, step_size, square, fresh, jnp.float32(energy), owed, error, share, None
         )  # fmt: skip
+        if state.resting is not None:
+            moved = moved._replace(
+                velocity=_chosen(relaxes, kicked.velocity, fresh),
+                resting=_chosen(relaxes, fresh, resting),
+            )
+        return params, moved
+
+    def _relaxes(self, step: Scalar) -> Scalar:
+        """Whether the step is one of those that relax: the image of the last step of a cycle is of weights after them."""
+        since = step + 1 - self.warmup
+        return (step >= self._frozen_at) & (
+            jnp.mod(since, self.cycle) >= self.cycle - self.relaxing
+        )
 
     def _tuned(self, state: MclmcState) -> Scalar:
         """The share of the scheduled step size: in the second half of the warm-up less after a large error, else more."""
@@ -172,11 +218,14 @@ class Mclmc:
 
     @property
     def _preconditioner(self) -> Preconditioner:
-        return Preconditioner(self.decay, self.damping, self.granularity)
+        return Preconditioner(self.decay, self.damping, self.granularity, self.power)
 
     @classmethod
-    def default(cls, information: float, values: int) -> "Mclmc":
-        return cls(Constant(HOT), energy_tolerance=ERROR_OF_A_VALUE * math.sqrt(values))
+    def default(cls, information: float, values: int, kept: int) -> "Mclmc":
+        error = ERROR_OF_A_VALUE * math.sqrt(values)
+        if kept < CYCLES_ENOUGH * CYCLE:
+            return cls(Constant(HOT), energy_tolerance=error)
+        return cls(Constant(HOT), energy_tolerance=error, cycle=CYCLE, relaxing=RELAXING)
 
 
 def kick(velocity: Params, force: Params, time: Scalar) -> Kick:
@@ -209,6 +258,15 @@ def refreshed(velocity: Params, noise: Params, momentum: Scalar | float) -> Para
     size = sum(leaf.size for leaf in jax.tree.leaves(mixed))
     shrink = math.sqrt(size) / jnp.sqrt(inner(mixed, mixed))
     return jax.tree.map(lambda n: shrink * n, mixed)
+
+
+def _time(step_size: Scalar, before: Scalar, after: Scalar) -> Scalar:
+    """√ε of a kick between two steps of a velocity; half of it where only one of the two moves by it, or none."""
+    return jnp.sqrt(step_size) * (jnp.float32(before) + jnp.float32(after)) / 2
+
+
+def _chosen(first: Scalar, one: Params, other: Params) -> Params:
+    return jax.tree.map(lambda a, b: jnp.where(first, a, b), one, other)
 
 
 def _scaled_z(angle: Scalar, along: Scalar) -> Scalar:

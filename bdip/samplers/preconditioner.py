@@ -9,17 +9,19 @@ from bdip.types import Params, Scalar
 
 @frozen_pytree("granularity")
 class Preconditioner:
-    """G from the decaying mean of squared gradients (RMSprop's, as in Li et al., AAAI 2016):
+    """G from the decaying mean of squared gradients:
 
-        V ← αV + (1 − α) ∇U²  while t < warmup,   G = 1/(√V̂ + δ)
+        V ← αV + (1 − α) ∇U²  while t < warmup,   G = 1/(V̂ᵖ + δ)
 
-    V̂ is V with its start-up bias removed. G no longer changes once the first draw is kept.
+    V̂ is V with its start-up bias removed; p is the `power`, ½ in RMSprop and in Li et al. (AAAI 2016). G no longer
+    changes once the first draw is kept.
     `granularity` is "weight" for one G a weight or "tensor" for one G a tensor (the mean square).
     """
 
     decay: float
     damping: float
     granularity: str
+    power: float = 0.5
 
     def __post_init__(self) -> None:
         if self.granularity not in ("weight", "tensor"):
@@ -37,7 +39,7 @@ class Preconditioner:
         decay = jnp.where(step < adapting, self.decay, 1.0)
         square = jax.tree.map(lambda v, g: decay * v + (1 - decay) * self._square(g), square, grad)
         unbias = 1 / (1 - self.decay ** jnp.minimum(step + 1, adapting))
-        gain = jax.tree.map(lambda v: 1 / (jnp.sqrt(v * unbias) + self.damping), square)
+        gain = jax.tree.map(lambda v: 1 / ((v * unbias) ** self.power + self.damping), square)
         return square, gain
 
     def _square(self, grad: Params) -> Params:

@@ -62,6 +62,7 @@ class Psgld:
     exact: ClassVar[bool] = True
     uncertain: ClassVar[bool] = True
     input_jitter: ClassVar[float] = 0.0
+    cycle: ClassVar[int] = 1
 
     step_size: Schedule
     temperature: float = 1.0
@@ -122,5 +123,5 @@ class Psgld:
         return Preconditioner(self.decay, self.damping, self.granularity)
 
     @classmethod
-    def default(cls, information: float, values: int) -> "Psgld":
+    def default(cls, information: float, values: int, kept: int) -> "Psgld":
         return cls(Cooling(hot=0.006, cold=0.0007))

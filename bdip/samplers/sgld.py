@@ -46,6 +46,7 @@ class Sgld:
     exact: ClassVar[bool] = True
     uncertain: ClassVar[bool] = True
     input_jitter: ClassVar[float] = 0.0
+    cycle: ClassVar[int] = 1
 
     step_size: Schedule
     temperature: float = 1.0
@@ -66,7 +67,7 @@ class Sgld:
         return params, SgldState(state.step + 1, step_size)
 
     @classmethod
-    def default(cls, information: float, values: int) -> "Sgld":
+    def default(cls, information: float, values: int, kept: int) -> "Sgld":
         return cls(Constant(RELATIVE_STEP / information))
 
 
