@@ -113,7 +113,8 @@ class TwoNoises:
 
     exact: ClassVar[bool] = True  # its kept draws are of the posterior,
     uncertain: ClassVar[bool] = True  # so that their spread means something,
-    input_jitter: ClassVar[float] = 0.0  # and it leaves the latent alone
+    input_jitter: ClassVar[float] = 0.0  # it leaves the latent alone,
+    cycle: ClassVar[int] = 1  # and every image after the warm-up is kept
 
     step_size: Schedule
     temperature: float = 1.0

@@ -59,7 +59,7 @@ class Kick(NamedTuple):
 @frozen_pytree("granularity", "cycle", "relaxing")
 class Mclmc:
     """Microcanonical Langevin dynamics (Robnik, De Luca, Silverstein & Seljak, JMLR 2023; Robnik &
-    Seljak 2023) of d weights, with the frozen preconditioner G of `Psgld` as inverse mass:
+    Seljak 2023) of d weights, with the frozen preconditioner G = 1/(V̂ᵖ + δ) as inverse mass, V̂ as in `Psgld`:
 
         u ← K(u; −√(G/T) ∇U(θ), √ε_t),        θ ← θ + (√ε_t/2) √(TG) u,
         u ← √d n/‖n‖, n = c u + √(1 − c²) ξ,   θ ← θ + (√ε_t/2) √(TG) u,   ξ ~ N(0, I),   c = exp(−√ε_t/L)
@@ -156,10 +156,8 @@ class Mclmc:
         force = jax.tree.map(lambda s, g: -s * g / self.temperature, scale, grad)
         relaxed, relaxes = self._relaxes(state.step - 1), self._relaxes(state.step)
         kicked = kick(state.velocity, force, _time(step_size, ~relaxed, ~relaxes))
-        velocity, kept = (
-            kicked.velocity,
-            jnp.exp(-jnp.sqrt(step_size) / self.decoherence),
-        )  # exp(−∞) of no time
+        velocity = kicked.velocity
+        kept = jnp.exp(-jnp.sqrt(step_size) / self.decoherence)  # of no time: exp(−∞)
         if state.resting is not None:
             smaller = RELAXED_SHARE * step_size
             resting = kick(state.resting, force, _time(smaller, relaxed, relaxes)).velocity
