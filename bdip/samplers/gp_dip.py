@@ -39,7 +39,7 @@ class GpDip:
     `step_size` is Adam's learning rate; `loss_scale` is 2σ²/n, which turns ∇U into the gradient of
     the mean squared error.
 
-    >>> GpDip.default(information=200.0, values=2).loss_scale  # information is n/σ²
+    >>> GpDip.default(information=200.0, values=2, kept=0).loss_scale  # information is n/σ²
     0.01
     """
 
