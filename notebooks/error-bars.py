@@ -61,7 +61,7 @@ for level in (0.5, 0.9, 0.99):
 # %% [markdown]
 # That is about what they promise, and the held-out pixels have said so. The verdict asks for more steps all the same: after so few, some
 # dozen effective draws, the mean is not yet the mean. Held-out pixels, under a noise larger than the std, are too blunt to show
-# that, so read all lines of a verdict. The run as it should be, to its own end, is in the README's table: 89 to 91 %.
+# that, so read all lines of a verdict. The run as it should be, to its own end, is in the README's table: 89 to 92 %.
 #
 # Coverage is also an average over all pixels. It can be right on the whole and wrong along an edge.
 #
