@@ -155,14 +155,14 @@ def measure(
         data = images.add_noise(clean, std, seed)
     counted = ~mask if task == "hole" else np.ones(clean.shape, bool)
     change = VARIANTS[variant]
-    kept = steps - int(WARMUP_SHARE * steps)
-    chains = change.options.get("chains", 1)
+    each = steps // change.options.get("chains", 1)
+    kept = each - int(WARMUP_SHARE * each)
     started = perf_counter()
     posterior, curve = follow(
         data, mask, clean=clean, sampler=sampler(method, change, int(mask.sum()), kept),
         scores={"counted": lambda truth, image: psnr(truth[counted], image[counted])}, block=50,
         seed=seed, noise_std=std, data_range=(0, 1), generator=generator(change), progress=False,
-        steps=steps // chains, **change.options,
+        steps=each, **change.options,
     )  # fmt: skip
     row = {
         "variant": variant, "task": task, "method": method, "picture": picture, "seed": seed,

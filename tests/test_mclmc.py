@@ -402,6 +402,11 @@ def test_a_velocity_that_is_never_forgotten_is_refused(time):
         Mclmc(Constant(0.1), decoherence=time)
 
 
+@pytest.mark.parametrize(("kept", "cycle"), [(0, 1), (1999, 1), (2000, 20), (60_000, 20)])
+def test_the_default_has_cycles_where_a_hundred_of_them_are_kept(kept, cycle):
+    assert Mclmc.default(1.0, 100, kept).cycle == cycle
+
+
 @pytest.mark.parametrize(("cycle", "relaxing"), [(1, 1), (4, 0), (4, 4), (4, -1), (0, 0)])
 def test_a_cycle_of_which_all_relaxes_or_nothing_is_refused(cycle, relaxing):
     with pytest.raises(ValueError, match="cycle is .* and relaxing .*expected 1 and 0"):

@@ -18,7 +18,7 @@ WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
 HOT = 0.05
 ERROR_OF_A_VALUE = 0.03
 # Where a chain keeps enough steps (docs/decisions/0030): a cycle, the steps at its end that relax, and the share of ε
-# of these. Larger steps are then allowed, for the heat that they leave is not kept.
+# of these.
 CYCLE, RELAXING = 20, 4
 RELAXED_SHARE = 0.5
 CYCLES_ENOUGH = 100
@@ -163,9 +163,9 @@ class Mclmc:
             resting = kick(state.resting, force, _time(smaller, relaxed, relaxes)).velocity
             velocity, kept = _chosen(relaxes, resting, velocity), jnp.where(relaxes, 0.0, kept)
             step_size = jnp.where(relaxes, smaller, step_size)
-        fresh = refreshed(velocity, normal_like(key, params), kept)
+        fresh, time = refreshed(velocity, normal_like(key, params), kept), jnp.sqrt(step_size)
         params = jax.tree.map(
-            lambda p, s, before, after: p + jnp.sqrt(step_size) / 2 * s * (before + after),
+            lambda p, s, before, after: p + time / 2 * s * (before + after),
             params, scale, velocity, fresh,
         )  # fmt: skip
         # Half a kick ends what went before it, or begins what comes: all of its work is on one side.
