@@ -469,7 +469,8 @@ def _keep(
 ) -> Kept:
     """Add the image of `step`, if it ends a cycle, to the moments, weighted with ε_t, and to the stores where it is due."""
     since = step - plan.warmup
-    weight = jnp.where((since >= 0) & ((since + 1) % cycle == 0), step_size, 0.0)
+    ends_cycle = (since + 1) % cycle == 0
+    weight = jnp.where(since >= 0, step_size, 0.0) * ends_cycle
     moments = running.add(kept.moments, image, weight, plan.memory)
     draws = _store(kept.draws, image, since, plan.thin)
     probe = _store(kept.probe, _probe(image), since, plan.probe_thin)
