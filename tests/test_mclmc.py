@@ -407,6 +407,19 @@ def test_the_default_has_cycles_where_a_hundred_of_them_are_kept(kept, cycle):
     assert Mclmc.default(1.0, 100, kept).cycle == cycle
 
 
+@pytest.mark.parametrize(
+    ("std", "time"), [(25, 4.0), (12.5, 4 * 2**0.75), (5, 4 * 5**0.75), (1, 16.0), (255, 2.0)]
+)
+def test_the_default_remembers_its_velocity_the_longer_the_less_noise_there_is(std, time):
+    values = 100
+    default = Mclmc.default(values * (255 / std) ** 2, values, 0)
+    assert default.decoherence == pytest.approx(time)
+
+
+def test_the_default_for_no_data_forgets_its_velocity_soonest():
+    assert Mclmc.default(0.0, 1, 0).decoherence == 2.0
+
+
 @pytest.mark.parametrize(("cycle", "relaxing"), [(1, 1), (4, 0), (4, 4), (4, -1), (0, 0)])
 def test_a_cycle_of_which_all_relaxes_or_nothing_is_refused(cycle, relaxing):
     with pytest.raises(ValueError, match="cycle is .* and relaxing .*expected 1 and 0"):

@@ -1,6 +1,7 @@
 """Microcanonical Langevin dynamics: a velocity of constant length, turned by the gradient and by noise."""
 
 import math
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -17,6 +18,9 @@ WEAKEST = math.sqrt(jnp.finfo(jnp.float32).tiny)
 # the energy, for each √n of n observed values, which are independent of one another.
 HOT = 0.05
 ERROR_OF_A_VALUE = 0.03
+# The time in which it forgets its velocity (docs/decisions/0031), where σ is 25/255, and the least and the most.
+DECOHERENCE, KNOWN = 4.0, (255 / 25) ** 2
+DECOHERENCES = 2.0, 16.0
 # Where a chain keeps enough steps (docs/decisions/0030): a cycle, the steps at its end that relax, and the share of ε
 # of these.
 CYCLE, RELAXING = 20, 4
@@ -220,10 +224,16 @@ class Mclmc:
 
     @classmethod
     def default(cls, information: float, values: int, kept: int) -> "Mclmc":
-        error = ERROR_OF_A_VALUE * math.sqrt(values)
-        if kept < CYCLES_ENOUGH * CYCLE:
-            return cls(Constant(HOT), energy_tolerance=error)
-        return cls(Constant(HOT), energy_tolerance=error, cycle=CYCLE, relaxing=RELAXING)
+        least, most = DECOHERENCES
+        # As 1/√G: V̂ goes with 1/σ².
+        decoherence = DECOHERENCE * (information / values / KNOWN) ** (cls.power / 2)
+        tuned = cls(
+            Constant(HOT),
+            energy_tolerance=ERROR_OF_A_VALUE * math.sqrt(values),
+            decoherence=min(max(decoherence, least), most),
+        )
+        enough = kept >= CYCLES_ENOUGH * CYCLE
+        return replace(tuned, cycle=CYCLE, relaxing=RELAXING) if enough else tuned
 
 
 def kick(velocity: Params, force: Params, time: Scalar) -> Kick:
