@@ -159,7 +159,7 @@ def measure(
     kept = each - int(WARMUP_SHARE * each)
     started = perf_counter()
     posterior, curve = follow(
-        data, mask, clean=clean, sampler=sampler(method, change, int(mask.sum()), kept),
+        data, mask, clean=clean, sampler=sampler(method, change, std, int(mask.sum()), kept),
         scores={"counted": lambda truth, image: psnr(truth[counted], image[counted])}, block=50,
         seed=seed, noise_std=std, data_range=(0, 1), generator=generator(change), progress=False,
         steps=each, **change.options,
@@ -184,13 +184,13 @@ def generator(change: Change) -> Generator:
     return bdip.Hourglass(**given) if isinstance(given, Mapping) else given
 
 
-def sampler(method: str, change: Change, values: int, kept: int) -> str | Sampler:
-    """The sampler with the change, for so many observed values and kept steps."""
+def sampler(method: str, change: Change, std: float, values: int, kept: int) -> str | Sampler:
+    """The sampler with the change, for σ, so many observed values and kept steps."""
     if method == "adam":
         if change.rate == 1:
             return "adam+jitter"
         return Adam(Constant(0.01 * change.rate))  # without jitter, which a name adds
-    found = Mclmc.default(0.0, values, kept)
+    found = Mclmc.default(values / std**2, values, kept)
     assert isinstance(found.step_size, Constant)
     assert found.energy_tolerance is not None
     return replace(

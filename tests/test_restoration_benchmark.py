@@ -43,17 +43,17 @@ def test_every_variant_builds_a_generator_and_a_sampler(name):
     shapes = jax.eval_shape(lambda key: generator.init(key, (48, 48, 1)), jax.random.key(0))
     assert jax.tree.leaves(shapes)
     for method in architectures.METHODS:
-        assert architectures.sampler(method, change, 1000, 0) is not None
+        assert architectures.sampler(method, change, 0.1, 1000, 0) is not None
 
 
 def test_every_variant_is_a_change():
     base = (
         architectures.generator(VARIANTS[BASE]),
-        architectures.sampler("mclmc", VARIANTS[BASE], 1000, 0),
+        architectures.sampler("mclmc", VARIANTS[BASE], 0.1, 1000, 0),
     )
     same = {
         name for name, change in VARIANTS.items()
-        if (architectures.generator(change), architectures.sampler("mclmc", change, 1000, 0)) == base
+        if (architectures.generator(change), architectures.sampler("mclmc", change, 0.1, 1000, 0)) == base
         and not change.options
     }  # fmt: skip
     assert same == {BASE}
