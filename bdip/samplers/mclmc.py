@@ -68,7 +68,8 @@ class Mclmc:
         u ← K(u; −√(G/T) ∇U(θ), √ε_t),        θ ← θ + (√ε_t/2) √(TG) u,
         u ← √d n/‖n‖, n = c u + √(1 − c²) ξ,   θ ← θ + (√ε_t/2) √(TG) u,   ξ ~ N(0, I),   c = exp(−√ε_t/L)
 
-    The velocity keeps the length ‖u‖ = √d, and is forgotten within a time L, its `decoherence`. K is the
+    The velocity keeps the length ‖u‖ = √d, and is forgotten within a time L, its `decoherence` (as a default, by name:
+    4 (σ · 255/25)^−¾, from 2 to 16, for σ in the unit range). K is the
     kick by a force f during a time h: the exact solution of u' = (I − uuᵀ/d) f d/(d − 1), which with
     e = f/‖f‖, δ = h‖f‖√d/(d − 1), a = e·u/√d is
 
