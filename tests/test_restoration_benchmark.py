@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from bdip.samplers import Mclmc
 from benchmarks import architectures, degrading, restoration
 from benchmarks.architectures import BASE, VARIANTS, paired
 from benchmarks.scoring import luminance, ssim
@@ -44,6 +45,13 @@ def test_every_variant_builds_a_generator_and_a_sampler(name):
     assert jax.tree.leaves(shapes)
     for method in architectures.METHODS:
         assert architectures.sampler(method, change, 0.1, 1000, 0) is not None
+
+
+def test_the_base_has_the_sampler_that_the_package_would_choose():
+    std, values, kept = 0.1, 1000, 5000
+    chosen = architectures.sampler("mclmc", VARIANTS[BASE], std, values, kept)
+    assert chosen == Mclmc.default(values / std**2, values, kept)
+    assert chosen != architectures.sampler("mclmc", VARIANTS[BASE], std / 2, values, kept)
 
 
 def test_every_variant_is_a_change():

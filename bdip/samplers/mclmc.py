@@ -20,7 +20,7 @@ HOT = 0.05
 ERROR_OF_A_VALUE = 0.03
 # The time in which it forgets its velocity (docs/decisions/0031), where σ is 25/255, and the least and the most.
 DECOHERENCE, KNOWN = 4.0, (255 / 25) ** 2
-DECOHERENCES = 2.0, 16.0
+LEAST_DECOHERENCE, MOST_DECOHERENCE = 2.0, 16.0
 # Where a chain keeps enough steps (docs/decisions/0030): a cycle, the steps at its end that relax, and the share of ε
 # of these.
 CYCLE, RELAXING = 20, 4
@@ -225,13 +225,12 @@ class Mclmc:
 
     @classmethod
     def default(cls, information: float, values: int, kept: int) -> "Mclmc":
-        least, most = DECOHERENCES
         # As 1/√G: V̂ goes with 1/σ².
         decoherence = DECOHERENCE * (information / values / KNOWN) ** (cls.power / 2)
         tuned = cls(
             Constant(HOT),
             energy_tolerance=ERROR_OF_A_VALUE * math.sqrt(values),
-            decoherence=min(max(decoherence, least), most),
+            decoherence=min(max(decoherence, LEAST_DECOHERENCE), MOST_DECOHERENCE),
         )
         enough = kept >= CYCLES_ENOUGH * CYCLE
         return replace(tuned, cycle=CYCLE, relaxing=RELAXING) if enough else tuned
