@@ -239,64 +239,28 @@ def test_the_scale_of_a_pyramids_latents_is_that_of_the_norm_by_which_they_join(
 def without_gates(params):
     """The params of a pyramid of one scale and one latent, for one without gates."""
     level = {k: v for k, v in params["levels"]["00"].items() if k != "gates"}
-    # Of the channels that are normalised the latent is the first; then come its gate and, if there is one, that of what is added.
-    gates = jnp.arange(1, 1 + params["levels"]["00"]["gates"]["kernel"].shape[-1])
-    level["joined_norm"] = {k: jnp.delete(v, gates) for k, v in level["joined_norm"].items()}
+    # The second channel that is normalised is the gate.
+    level["joined_norm"] = {k: jnp.delete(v, 1) for k, v in level["joined_norm"].items()}
     return params | {"levels": {"00": level}}
-
-
-def with_constant_gates(params, *values):
-    """The params of a pyramid of one scale and one latent whose gates have such values before their sigmoids, everywhere."""
-    level = params["levels"]["00"]
-    norm, gates = level["joined_norm"], slice(1, 1 + len(values))
-    constant = {
-        "scale": norm["scale"].at[gates].set(0),
-        "shift": norm["shift"].at[gates].set(jnp.array(values)),
-    }
-    return params | {"levels": {"00": level | {"joined_norm": constant}}}
 
 
 def test_a_gate_of_one_value_scales_a_pyramids_latents_by_twice_the_sigmoid_of_twice_it():
     gated = Pyramid(scales=1, channels=4, latent_scale=0.5)
     params, latent = gated.init(jax.random.key(0), (8, 8, 1))
-    fixed = with_constant_gates(params, 0.3, 0.0)
-    spread = 0.5 * 2 / (1 + np.exp(-2 * 0.3))
+    level, value = params["levels"]["00"], 0.3
+    norm = level["joined_norm"]
+    constant = {"scale": norm["scale"].at[1].set(0), "shift": norm["shift"].at[1].set(value)}
+    fixed = params | {"levels": {"00": level | {"joined_norm": constant}}}
+    spread = 0.5 * 2 / (1 + np.exp(-2 * value))
     plain = replace(gated, gated=False, latent_scale=spread)
     expected = plain.apply(without_gates(params), latent)
     np.testing.assert_allclose(gated.apply(fixed, latent), expected, rtol=1e-5)
     assert np.any(gated.apply(params, latent) != gated.apply(fixed, latent))
 
 
-@pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
-def test_a_gate_says_how_much_of_what_a_finer_scale_mixes_is_added(value):
-    """The image of one channel before it is polished: features alone, the mixture alone, and the sum of both."""
-    pyramid = Pyramid(scales=1, channels=4, output="linear")
-    params, latent = pyramid.init(jax.random.key(0), (8, 8, 1))
-    params = jax.tree.map(jnp.asarray, with_constant_gates(params, 0.0, value))
-    level = params["levels"]["00"]
-    kernel = jnp.zeros((1, 1, 4, 4)).at[0, 0, 0, 0].set(1)
-    level["polish"]["convolution"]["kernel"] = kernel
-    for block in ("mix", "polish"):  # where the activation is linear
-        level[block]["norm"]["shift"] = jnp.full(4, 10.0)
-    params["output"] = {"kernel": jnp.ones((1, 1, 4, 1)), "bias": jnp.full(1, -40.0)}
-    both = pyramid.apply(params, latent)
-    mixture = replace(pyramid, residual=False, gated=False).apply(without_gates(params), latent)
-    level["mix"]["norm"]["scale"] = jnp.zeros(4)
-    features = pyramid.apply(params, latent)
-    expected = features + 2 * 2 / (1 + np.exp(-2 * value)) * mixture
-    np.testing.assert_allclose(both, expected / expected.std(), rtol=1e-3, atol=1e-4)
-
-
-def test_what_is_added_to_other_channels_is_carried_to_as_many():
-    """Where two scales have as many channels nothing is convolved in between."""
-    params = Pyramid(scales=2, channels=(6, 8)).init(jax.random.key(0), (8, 8, 1))[0]
-    assert params["levels"]["00"]["carry"]["kernel"].shape == (1, 1, 8, 6)
-    assert "carry" not in params["levels"]["01"]
-
-
 def test_coarser_latents_change_how_much_finer_ones_count():
     """An image of the finer latents alone depends on the coarser ones by way of the gates, and without them not at all."""
-    gated = Pyramid(scales=1, channels=4, residual=False)
+    gated = Pyramid(scales=1, channels=4)
     params, latent = gated.init(jax.random.key(0), (8, 8, 1))
     level = params["levels"]["00"]
     kernel = jnp.zeros_like(level["mix"]["convolution"]["kernel"]).at[1, 1, 0].set(1)

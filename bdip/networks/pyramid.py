@@ -24,9 +24,6 @@ from bdip.types import Latent, Params, PRNGKey
 FINEST = "00"  # the scale of the image
 # Twice the sigmoid of twice a normalised feature: 1 where it is at its mean, 0.24 and 1.76 a standard deviation from there.
 GATE_SLOPE, GATE_MOST = 2.0, 2.0
-# What a scale adds, where its gate is at its mean, beside features of a spread of 1: detail then has the share, and is as
-# unevenly spread, as in photographs (docs/decisions/0032).
-ADDED = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +34,7 @@ class Pyramid(Network):
     network can only learn to hide; unknown latents, standard normal before the data are seen, are the detail that
     the coarser scales leave open, and the posterior is over them, too. They are in the params under "latents".
 
-    How much detail there is differs from place to place: the coarser scale says by gates how much each latent counts where,
-    and how much of what the finer scale mixes is added to what is there.
+    How much detail there is differs from place to place: the coarser scale says by gates how much each latent counts where.
 
     Arguments:
         scales: how many times the coarsest grid is doubled.
@@ -47,8 +43,7 @@ class Pyramid(Network):
         latent_channels: latents a pixel that each finer scale adds, one number or a tuple, finest first; 0 adds none.
         latent_scale: spread of a finer scale's latents where they join the coarser scale's channels, each of which has a
             spread of 1: the smaller, the smoother is what no datum decides.
-        residual: whether a finer scale adds to the coarser one's features what it mixes; otherwise the mixture is all there is.
-        gated: whether the coarser scale gates latents, and what is added; otherwise each has one spread for the whole image.
+        gated: whether the coarser scale gates the latents; otherwise each has one spread for the whole image.
         kernel: size in pixels of the kernels that mix: 1, 3 or 5.
         upsample: "bilinear" or "nearest".
 
@@ -63,15 +58,13 @@ class Pyramid(Network):
 
     Reference: noise at each scale, Karras, Laine & Aila (CVPR 2019), section 2; latents at each scale of which there is
     a posterior, Sønderby et al. (NeurIPS 2016); detail whose scale is a field of its own, Portilla et al. (IEEE Transactions
-    on Image Processing, 2003); gates, Dauphin et al. (ICML 2017), and of what is added, Srivastava, Greff & Schmidhuber
-    (NeurIPS 2015); layers, Ulyanov, Vedaldi & Lempitsky (CVPR 2018).
+    on Image Processing, 2003); gates, Dauphin et al. (ICML 2017); layers, Ulyanov, Vedaldi & Lempitsky (CVPR 2018).
     """
 
     scales: int = 4
     channels: int | tuple[int, ...] = 16
     latent_channels: int | tuple[int, ...] = 1
     latent_scale: float = 0.7
-    residual: bool = True
     gated: bool = True
     kernel: int = 3
     upsample: Literal["bilinear", "nearest"] = "bilinear"
@@ -140,39 +133,32 @@ class _Level(nnx.Module):
     """Twice the grid, joined with the latents of this scale, and mixed."""
 
     def __init__(self, config: Pyramid, scale: int, normal: Normal) -> None:
-        options = {"normal": normal, **config._convolution}
-        style = {"activation": config.activation, **options}
+        style = {"activation": config.activation, "normal": normal, **config._convolution}
         channels = per_scale(config.channels, config.scales)
-        below, here = channels[min(scale + 1, config.scales - 1)], channels[scale]
+        below = channels[min(scale + 1, config.scales - 1)]
         own = per_scale(config.latent_channels, config.scales)[scale]
+        gates = own if config.gated else 0
         self.upsample, self.latent_scale = config.upsample, config.latent_scale
-        self.residual, gates = config.residual, (own + config.residual) * config.gated
-        self.gates = Convolution(below, gates, 1, **options) if gates else None
-        carried = config.residual and below != here
-        self.carry = Convolution(below, here, 1, **options) if carried else None
+        self.gates = (
+            Convolution(below, gates, 1, normal=normal, **config._convolution) if gates else None
+        )
         self.joined_norm = Norm(own + gates + below)
-        self.mix = Block(own + below, here, config.kernel, **style)
+        self.mix = Block(own + below, channels[scale], config.kernel, **style)
         # What goes to the finer scale's `joined_norm` needs no scale of its own.
-        self.polish = Block(here, here, 1, **style, scaled=scale == 0)
+        self.polish = Block(channels[scale], channels[scale], 1, **style, scaled=scale == 0)
 
     def __call__(self, x: Array, latents: Array | None) -> Array:
         # A gate is linear until its norm: it costs a quarter where it is told on the coarser grid.
         coarser = x if self.gates is None else jnp.concatenate([self.gates(x), x], axis=-1)
         finer = UPSAMPLERS[self.upsample](coarser)
-        joined = finer if latents is None else jnp.concatenate([latents, finer], axis=-1)
-        own = 0 if latents is None else latents.shape[-1]
-        joined = self.joined_norm(joined)
+        if latents is None:
+            return self.polish(self.mix(self.joined_norm(finer)))
+        own = latents.shape[-1]
+        joined = self.joined_norm(jnp.concatenate([latents, finer], axis=-1))
         scaled, features = self.latent_scale * joined[..., :own], joined[..., -x.shape[-1] :]
-        added: float | Array = ADDED
         if self.gates is not None:
-            gates = GATE_MOST * jax.nn.sigmoid(GATE_SLOPE * joined[..., own : -x.shape[-1]])
-            scaled *= gates[..., :own]
-            added = ADDED * gates[..., own:]
-        mixed = self.mix(jnp.concatenate([scaled, features], axis=-1))
-        if not self.residual:
-            return self.polish(mixed)
-        carried = features if self.carry is None else self.carry(features)
-        return self.polish(carried + added * mixed)
+            scaled *= GATE_MOST * jax.nn.sigmoid(GATE_SLOPE * joined[..., own : 2 * own])
+        return self.polish(self.mix(jnp.concatenate([scaled, features], axis=-1)))
 
 
 def _coarser(grid: tuple[int, ...], scale: int) -> tuple[int, ...]:
