@@ -1,54 +1,63 @@
 """Does the rule stop at the right time? Each picture until it ends by itself, and the same chain for twice as long.
 
 python -m benchmarks.stopping                                    # six crops of 64 × 64 pixels
+python -m benchmarks.stopping --lengths 10000 50000 --name stopping-lengths      # instead, chains as long as that: is a longer one worse?
 python -m benchmarks.stopping --crop 48 --channels 32 --scales 3 --pictures house boat
 """
 
 import argparse
+from itertools import product
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 import bdip
-from bdip.diagnostics import psnr
+from bdip.diagnostics import coverage, psnr
 from bdip.networks import Generator
 from benchmarks import images, record
 from benchmarks.calibration import PICTURES, crop
 from benchmarks.generators import sized
 
 NOISE_STD = 25 / 255
+LENGTHS_HEADER = (
+    "| picture | steps | mean, dB | mean − draw | χ² | 90 % | MCSE/std | s |\n|" + "---|" * 8
+)
 HEADER = (
     "| picture | steps (warm-up) | reached | MCSE/std | R-hat | mean, dB | draw, dB "
     "| twice the steps, dB | change | s |\n|" + "---|" * 10
 )
 
 
+def sampled(
+    picture: str, size: int, generator: Generator, seed: int, **length: Any
+) -> tuple[dict[str, Any], bdip.Posterior]:
+    """A chain of such a length, and what a row of it has."""
+    clean = crop(picture, size)
+    noisy = images.add_noise(clean, NOISE_STD, seed)
+    started = perf_counter()
+    found = bdip.sample(
+        noisy, noise_std=NOISE_STD, data_range=(0, 1), generator=generator, seed=seed,
+        progress=False, **length,
+    )  # fmt: skip
+    row = {
+        "picture": picture, "seed": seed, "steps": found.settings["steps"], "warmup": found.warmup,
+        "seconds": perf_counter() - started, "mean": psnr(clean, found.mean),
+        "draw": float(np.mean([psnr(clean, draw) for draw in found.draws[0]])),
+        "coverage": coverage(clean, found.mean, found.std),
+        "chi2": found.diagnostics["chi2"], "mcse_ratio": found.diagnostics["mcse_ratio"],
+    }  # fmt: skip
+    return row, found
+
+
 def measure(
     picture: str, size: int, generator: Generator, seed: int, target: float | None
 ) -> dict[str, Any]:
-    """Both runs of one picture, as a row of figures."""
-    clean = crop(picture, size)
-    noisy = images.add_noise(clean, NOISE_STD, seed)
-
-    def run(**length: Any) -> bdip.Posterior:
-        return bdip.sample(
-            noisy, noise_std=NOISE_STD, data_range=(0, 1), generator=generator, seed=seed,
-            progress=False, **length,
-        )  # fmt: skip
-
-    started = perf_counter()
-    ended = run(target_mcse=target)
-    seconds = perf_counter() - started
-    steps = ended.settings["steps"]
-    longer = run(steps=2 * steps, warmup=ended.warmup)
-    return {
-        "picture": picture, "seed": seed, "steps": steps, "warmup": ended.warmup,
-        "stopped": ended.settings["stopped"], "seconds": seconds,
-        "mean": psnr(clean, ended.mean), "longer": psnr(clean, longer.mean),
-        "draw": float(np.mean([psnr(clean, draw) for draw in ended.draws[0]])),
-        "chi2": ended.diagnostics["chi2"], "longer_chi2": longer.diagnostics["chi2"],
-    }  # fmt: skip
+    """A chain until it ends by itself and twice as long, as a row of figures."""
+    row, ended = sampled(picture, size, generator, seed, target_mcse=target)
+    longer, _ = sampled(picture, size, generator, seed, steps=2 * row["steps"], warmup=ended.warmup)
+    stopped = {"stopped": ended.settings["stopped"]}
+    return row | stopped | {"longer": longer["mean"], "longer_chi2": longer["chi2"]}
 
 
 def line(row: dict[str, Any]) -> str:
@@ -58,6 +67,14 @@ def line(row: dict[str, Any]) -> str:
         f"| {row['picture']} | {row['steps']} ({row['warmup']}) | {'yes' if stopped['reached'] else 'no'} "
         f"| {stopped['mcse']:.3f} | {stopped['rhat']:.2f} | {row['mean']:.2f} | {row['draw']:.2f} "
         f"| {row['longer']:.2f} | {row['longer'] - row['mean']:+.2f} | {row['seconds']:.0f} |"
+    )
+
+
+def length_line(row: dict[str, Any]) -> str:
+    """The row of a chain of a given length as a line of a Markdown table."""
+    return (
+        f"| {row['picture']} | {row['steps']} | {row['mean']:.2f} | {row['mean'] - row['draw']:.2f} "
+        f"| {row['chi2']:.3f} | {row['coverage']:.3f} | {row['mcse_ratio']:.3f} | {row['seconds']:.0f} |"
     )
 
 
@@ -71,17 +88,24 @@ def main() -> None:
     parser.add_argument("--scales", type=int, default=4)
     parser.add_argument("--skips", type=int, help="channels, of an hourglass [the pyramid]")
     parser.add_argument("--target", type=float, help="Monte Carlo error over std; the default one")
+    parser.add_argument(
+        "--lengths", nargs="+", type=int, help="steps of chains that do not end by themselves"
+    )
     parser.add_argument("--name", default="stopping", help="of the file in results/")
     options = parser.parse_args()
     generator = sized(options.scales, options.channels, options.skips)
     rows = []
-    print(HEADER)
-    for picture in options.pictures:
-        rows.append(measure(picture, options.crop, generator, options.seed, options.target))
+    print(LENGTHS_HEADER if options.lengths else HEADER)
+    for picture, steps in product(options.pictures, options.lengths or [None]):
+        of = (picture, options.crop, generator, options.seed)
+        if steps is None:
+            rows.append(measure(*of, options.target))
+        else:
+            rows.append(sampled(*of, steps=steps)[0])
         record.save(
             options.name, rows, crop=options.crop, generator=str(generator), target=options.target
         )
-        print(line(rows[-1]), flush=True)
+        print(line(rows[-1]) if steps is None else length_line(rows[-1]), flush=True)
 
 
 if __name__ == "__main__":
