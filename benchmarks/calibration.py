@@ -2,7 +2,7 @@
 
     python -m benchmarks.calibration                       # everything: hours on 2 cores
     python -m benchmarks.calibration --methods mclmc --pictures house boat --seeds 0 --name part
-    python -m benchmarks.calibration --merge part other    # results/calibration.json, its table, its plot
+    python -m benchmarks.calibration --merge part other    # results/calibration.json (or NAME), its table, its plot
     python -m benchmarks.calibration --crop 256 --channels 128 --scales 5 --name calibration-256      # for a GPU
 
 The pictures are grey crops of set11 averaged to 128 × 128 pixels (or as large as the crop asks for), of which the
@@ -117,9 +117,12 @@ def within(clean: NDArray[Any], interval: tuple[NDArray[Any], NDArray[Any]]) -> 
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Averages of each method and task, with the least and the most 90 % coverage of a picture, its seeds averaged."""
-    lines = ["| method | task | runs | " + " | ".join(COLUMNS) + " | 90 %, by picture |"]
-    lines.append("|" + "---|" * (len(COLUMNS) + 4))
+    """Averages of each method and task, with the least and the most 90 % coverage of a picture, its seeds averaged.
+
+    "off by" is how far from 0.9 the 90 % coverage of a run is, by root mean square: an average can be right of runs that are not.
+    """
+    lines = ["| method | task | runs | " + " | ".join(COLUMNS) + " | 90 %, by picture | off by |"]
+    lines.append("|" + "---|" * (len(COLUMNS) + 5))
     for method in METHODS:
         for task in TASKS:
             some = [r for r in rows if (r["method"], r["task"]) == (method, task)]
@@ -135,7 +138,8 @@ def _line(method: str, task: str, rows: list[dict[str, Any]]) -> str:
         digits = 0 if name in ("steps", "seconds") else 3 if "coverage" in name or name in ("chi2", "ause") else 2  # fmt: skip
         cells.append(f"{np.mean(values):.{digits}f}" if values else "–")
     each = by_picture(rows)
-    return "| " + " | ".join([*cells, f"{min(each):.3f} to {max(each):.3f}"]) + " |"
+    off = np.sqrt(np.mean([(row["coverage_0.9"] - 0.9) ** 2 for row in rows]))
+    return "| " + " | ".join([*cells, f"{min(each):.3f} to {max(each):.3f}", f"{off:.3f}"]) + " |"
 
 
 def by_picture(rows: list[dict[str, Any]]) -> list[float]:
@@ -181,12 +185,12 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     figure.savefig(path, dpi=130)
 
 
-def merged(names: list[str]) -> None:
+def merged(names: list[str], into: str) -> None:
     """The rows of several files as one, with table and plot; the surroundings of each are kept."""
     parts = [json.loads((record.RESULTS / f"{name}.json").read_text()) for name in names]
     rows = [row for part in parts for row in part["rows"]]
     of = [{k: v for k, v in part.items() if k != "rows"} for part in parts]
-    path = record.save("calibration", rows, parts=of)
+    path = record.save(into, rows, parts=of)
     plot(rows, str(path.with_suffix(".png")))
     print(table(rows))
 
@@ -205,7 +209,7 @@ def main() -> None:
     parser.add_argument("--merge", nargs="+", metavar="NAME", help="only join such files")
     options = parser.parse_args()
     if options.merge:
-        return merged(options.merge)
+        return merged(options.merge, options.name)
     size = (options.crop, options.scales, options.channels)
     path = record.RESULTS / f"{options.name}.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
