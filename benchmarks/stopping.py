@@ -16,7 +16,7 @@ import bdip
 from bdip.diagnostics import coverage, psnr
 from bdip.networks import Generator
 from benchmarks import images, record
-from benchmarks.calibration import PICTURES, crop
+from benchmarks.calibration import PICTURES, crop, posterior_draws
 from benchmarks.generators import sized
 
 NOISE_STD = 25 / 255
@@ -36,10 +36,7 @@ def sampled(
     clean = crop(picture, size)
     noisy = images.add_noise(clean, NOISE_STD, seed)
     started = perf_counter()
-    found = bdip.sample(
-        noisy, noise_std=NOISE_STD, data_range=(0, 1), generator=generator, seed=seed,
-        progress=False, **length,
-    )  # fmt: skip
+    found = posterior_draws("mclmc", noisy, None, NOISE_STD, generator, seed, **length)
     row = {
         "picture": picture, "seed": seed, "steps": found.settings["steps"], "warmup": found.warmup,
         "seconds": perf_counter() - started, "mean": psnr(clean, found.mean),
@@ -95,17 +92,15 @@ def main() -> None:
     options = parser.parse_args()
     generator = sized(options.scales, options.channels, options.skips)
     rows = []
-    print(LENGTHS_HEADER if options.lengths else HEADER)
+    header, told = (LENGTHS_HEADER, length_line) if options.lengths else (HEADER, line)
+    print(header)
     for picture, steps in product(options.pictures, options.lengths or [None]):
         of = (picture, options.crop, generator, options.seed)
-        if steps is None:
-            rows.append(measure(*of, options.target))
-        else:
-            rows.append(sampled(*of, steps=steps)[0])
+        rows.append(sampled(*of, steps=steps)[0] if steps else measure(*of, options.target))
         record.save(
             options.name, rows, crop=options.crop, generator=str(generator), target=options.target
         )
-        print(line(rows[-1]) if steps is None else length_line(rows[-1]), flush=True)
+        print(told(rows[-1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import record
+from benchmarks import calibration, record
 from benchmarks.holes import seam
 
 KEY = ("picture", "seed")
@@ -30,6 +30,19 @@ def test_of_other_files_only_new_rows_are_taken(results):
     record.save("third", [row("b", 0, 8.0), row("b", 1, 3.0)])
     record.merge("some", ("other", "third"), KEY)
     assert record.kept("some") == [row("a", 0, 1.0), row("b", 0, 2.0), row("b", 1, 3.0)]
+
+
+def test_coverage_that_is_right_on_average_alone_is_said_to_be_off():
+    """Two runs, 0.05 below 0.9 and as much above."""
+    rows = [
+        {"method": "mclmc", "task": "denoise", "picture": picture, "coverage_0.9": held}
+        for picture, held in (("house", 0.85), ("boat", 0.95))
+    ]
+    header, _, line = calibration.table(rows).splitlines()
+    cells = dict(zip(*(text.strip("| ").split(" | ") for text in (header, line)), strict=True))
+    assert cells["90 %"] == "0.900"
+    assert cells["90 %, by picture"] == "0.850 to 0.950"
+    assert cells["off by"] == "0.050"
 
 
 def test_an_edge_is_as_rough_as_what_is_beside_it_on_a_ramp_and_rougher_where_there_is_a_step():
