@@ -158,9 +158,8 @@ def line(protocol: str, task: str, method: str, rows: list[dict[str, Any]]) -> s
     cells = [protocol, task, method, str(len({row["picture"] for row in own})), str(len(own))]
     cells += [f"{value:.2f} ± {error:.2f}", f"{np.mean([row['ssim'] for row in own]):.3f}"]
     peer = rival(rows)
-    gains = [row["psnr"] - found for row in own if (found := score_of(rows, row, peer)) is not None]
-    gain, spread = averaged(gains) if gains else (np.nan, np.nan)
-    cells.append("–" if method == peer or not gains else f"{gain:+.2f} ± {spread:.2f} ({peer})")
+    found = gains(rows, method, peer)
+    cells.append("–" if method == peer or not found else f"{gained(found)} ({peer})")
     gaps = [row["psnr"] - row["draw"] for row in own if "draw" in row]
     cells.append(f"{np.mean(gaps):.2f}" if gaps else "–")
     for name, digits in (("chi2", 3), ("coverage", 3), ("seconds", 0)):
@@ -191,14 +190,47 @@ def score_of(rows: list[dict[str, Any]], row: dict[str, Any], method: str) -> fl
     return None
 
 
+def gains(rows: list[dict[str, Any]], method: str, other: str) -> list[float]:
+    """PSNR of a method less that of another on the same picture and seed, where both are there."""
+    own = [row for row in rows if row["method"] == method]
+    return [r["psnr"] - score for r in own if (score := score_of(rows, r, other)) is not None]
+
+
+def gained(found: list[float]) -> str:
+    """Their mean with its standard error, in words."""
+    return "{:+.2f} ± {:.2f}".format(*averaged(found))
+
+
+def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The rows of each task and size, with a name for both."""
+    groups = sorted({(row["task"], row["pixels"] or 0) for row in rows})
+    return [
+        (f"{group[0]}, {group[1] or 'whole'}", [r for r in rows if (r["task"], r["pixels"] or 0) == group])
+        for group in groups
+    ]  # fmt: skip
+
+
+def margins(rows: list[dict[str, Any]]) -> str:
+    """Of each task: bdip's mean less each other method's, with the least and the greatest of the runs."""
+    lines = [
+        "| task | bdip's mean, dB, less that of | mean | least | most |",
+        "|---|---|---|---|---|",
+    ]
+    for name, some in by_task(rows):
+        for method in dict.fromkeys(r["method"] for r in some if r["method"] != "bdip"):
+            if found := gains(some, "bdip", method):
+                cells = f"{gained(found)} | {min(found):+.2f} | {max(found):+.2f}"
+                lines.append(f"| {name} | {method} | {cells} |")
+    return "\n".join(lines)
+
+
 def duels(rows: list[dict[str, Any]]) -> str:
     """Of each task and picture: bdip's mean against the oracle's choice, means over the seeds."""
     lines = [
         f"| task | picture | bdip, dB | {ORACLE}, dB | BM3D or the best peer, dB |",
         "|---|---|---|---|---|",
     ]
-    for task, pixels in sorted({(r["task"], r["pixels"] or 0) for r in rows}):
-        some = [r for r in rows if (r["task"], r["pixels"] or 0) == (task, pixels)]
+    for name, some in by_task(rows):
         for picture in sorted({row["picture"] for row in some}):
             found = [
                 np.mean(
@@ -208,7 +240,7 @@ def duels(rows: list[dict[str, Any]]) -> str:
                 for m in ("bdip", ORACLE, rival(some))
             ]
             cells = " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in found)
-            lines.append(f"| {task}, {pixels or 'whole'} | {picture} | {cells} |")
+            lines.append(f"| {name} | {picture} | {cells} |")
     return "\n".join(lines)
 
 
@@ -263,7 +295,7 @@ def main() -> None:
                 for row in rows:
                     print(task, picture, seed, row["method"], f"{row['psnr']:.2f} dB", flush=True)
     rows = record.kept(options.name)
-    print(f"{table(rows)}\n\n{duels(rows)}")
+    print(f"{table(rows)}\n\n{margins(rows)}\n\n{duels(rows)}")
     if options.sheets:
         sheets(rows, options.sheets)
 

@@ -98,6 +98,20 @@ def test_the_rival_is_the_best_classical_method_on_average():
     assert restoration.rival(rows) == "NLM"
 
 
+def test_margins_are_between_runs_of_one_picture_and_seed():
+    rows = [
+        {"task": "text", "pixels": 64, "picture": picture, "seed": seed, "method": method, "psnr": psnr}
+        for picture, seed, method, psnr in [
+            ("a", 0, "bdip", 30.0), ("a", 0, "TV", 29.0),
+            ("a", 1, "bdip", 34.0), ("a", 1, "TV", 31.0),
+            ("b", 0, "bdip", 10.0), ("b", 1, "TV", 50.0),
+        ]
+    ]  # fmt: skip
+    assert restoration.gains(rows, "bdip", "TV") == [1, 3]
+    # the mean of 1 and 3, and √2 over √2, its standard error
+    assert "| text, 64 | TV | +2.00 ± 1.00 | +1.00 | +3.00 |" in restoration.margins(rows)
+
+
 def test_scores_of_the_truth_itself():
     picture = np.random.default_rng(0).random((16, 16, 3))
     assert ssim(picture, picture) == pytest.approx(1)
