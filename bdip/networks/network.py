@@ -17,7 +17,7 @@ from bdip.networks.convolution import Padding, Precision
 from bdip.networks.layers import ACTIVATIONS, CONVOLVED, Normal
 from bdip.types import Latent, Params, PRNGKey
 
-Activation = Literal["leaky_relu", "relu", "swish", "elu"]
+Activation = Literal["leaky_relu", "relu", "swish", "elu", "tanh"]
 KEEP_CONVOLVED = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
 OUTPUTS: dict[str, Callable[[Array], Array]] = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
 
@@ -29,7 +29,7 @@ class Network:
     A subclass builds its module, whose last layer must be called ``output``, and says what grid covers an image.
 
     Arguments:
-        activation: the nonlinearity after each norm.
+        activation: the nonlinearity after each norm; "tanh" is that of twice the feature.
         padding: what lies beyond the edge of an image: its mirror image, or zeros.
         output: "sigmoid" for images between 0 and 1, or "linear".
         precision: of the factors in the convolutions, "float32", "tf32" or "bfloat16"; by default float32 on a CPU and
@@ -45,9 +45,7 @@ class Network:
     remat: bool = False
 
     def __post_init__(self) -> None:
-        check_choice(
-            "activation", self.activation, [name for name in ACTIVATIONS if name != "linear"]
-        )
+        check_activation("activation", self.activation)
         check_choice("padding", self.padding, ["reflect", "zero"])
         check_choice("output", self.output, OUTPUTS)
         check_choice("precision", self.precision, [None, "float32", "tf32", "bfloat16"])
@@ -180,6 +178,11 @@ def check_choice(name: str, found: object, allowed: Collection[str | None]) -> N
     """Raises ValueError unless the field's value is one of those allowed."""
     if found not in allowed:
         raise ValueError(f"{name} is {found!r} but must be one of {', '.join(map(repr, allowed))}.")
+
+
+def check_activation(name: str, found: object) -> None:
+    """Raises ValueError unless the field's value is a nonlinearity."""
+    check_choice(name, found, [known for known in ACTIVATIONS if known != "linear"])
 
 
 def check_whole(name: str, found: object, least: int = 1) -> None:
