@@ -55,6 +55,8 @@ VARIANTS: dict[str, Change] = {
     BASE: Change(),
     "pyramid": Change(bdip.Pyramid()),
     "pyramid, no gates": Change(bdip.Pyramid(gated=False)),
+    "pyramid, leaky ReLU to the last": Change(bdip.Pyramid(last_activation="leaky_relu")),
+    "pyramid, tanh throughout": Change(bdip.Pyramid(activation="tanh")),
     "pyramid, latents of 0.3": Change(bdip.Pyramid(latent_scale=0.3)),
     "pyramid, latents of 1": Change(bdip.Pyramid(latent_scale=1.0)),
     "pyramid, 3 scales": Change(bdip.Pyramid(scales=3)),

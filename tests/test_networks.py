@@ -43,6 +43,7 @@ VARIANTS = [
     ),
     Pyramid(scales=2, channels=(4, 6), latent_channels=(0, 2), kernel=5, upsample="nearest"),
     Pyramid(scales=1, channels=4, latent_channels=0, activation="elu", output="linear"),
+    Pyramid(scales=1, channels=4, activation="tanh", last_activation="leaky_relu"),
     UNet(scales=2, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
     ResNet(blocks=1, channels=4, padding="zero", output="linear"),
     DeepDecoder(scales=1, channels=4, latent="coordinates", upsample="nearest"),
@@ -273,6 +274,25 @@ def test_coarser_latents_change_how_much_finer_ones_count():
     np.testing.assert_array_equal(*images)
 
 
+@pytest.mark.parametrize("name", ["tanh", "leaky_relu"])
+def test_features_of_a_pyramid_level_off_before_the_output_unless_told_otherwise(name):
+    """tanh is at most 1, so that no image is further from the bias than the output's weights come to."""
+    pyramid = Pyramid(scales=1, channels=4, output="linear", last_activation=name)
+    params, latent = pyramid.init(jax.random.key(0), (8, 8, 1))
+    level = params["levels"]["00"]
+    norm = {"scale": 100 * level["polish"]["norm"]["scale"], "shift": jnp.zeros(4)}
+    steep = params | {"levels": {"00": level | {"polish": level["polish"] | {"norm": norm}}}}
+    reach = abs(pyramid.apply(steep, latent) - params["output"]["bias"]).max()
+    most = abs(params["output"]["kernel"]).sum()
+    assert (reach <= most * (1 + 10 * EPSILON)) == (name == "tanh")
+    assert reach > most / 10
+
+
+def test_tanh_is_that_of_twice_a_normalised_feature():
+    out = Norm(1, "tanh")(jnp.array([-1.0, -1.0, 1.0, 1.0])[:, None])
+    np.testing.assert_allclose(out.ravel(), np.tanh([-2, -2, 2, 2]), rtol=1e-5)
+
+
 def test_a_norm_gives_every_channel_its_shift_and_scale():
     norm = Norm(3)
     x = 5 + 2 * jax.random.normal(jax.random.key(0), (16, 16, 3))
@@ -324,6 +344,7 @@ def test_nearest_doubling_repeats_each_pixel():
         (Pyramid, "latent_scale", -1.0, "latent_scale is -1.0 but must be above 0: 0.7 is usual"),
         (Pyramid, "kernel", 2, "kernel is 2 but must be 1, 3 or 5"),
         (Pyramid, "upsample", "cubic", "upsample is 'cubic'"),
+        (Pyramid, "last_activation", "linear", "last_activation is 'linear' but must be one of"),
         (UNet, "channels", True, "channels is True"),
         (UNet, "latent", "random", "latent is 'random'"),
         (ResNet, "blocks", 0, "blocks is 0"),
