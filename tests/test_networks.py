@@ -43,7 +43,7 @@ VARIANTS = [
     ),
     Pyramid(scales=2, channels=(4, 6), latent_channels=(0, 2), kernel=5, upsample="nearest"),
     Pyramid(scales=1, channels=4, latent_channels=0, activation="elu", output="linear"),
-    Pyramid(scales=1, channels=4, activation="tanh", last_activation="leaky_relu"),
+    Pyramid(scales=1, channels=4, activation="softsign", last_activation="tanh"),
     UNet(scales=2, channels=4, latent="coordinates", upsample="nearest", activation="relu"),
     ResNet(blocks=1, channels=4, padding="zero", output="linear"),
     DeepDecoder(scales=1, channels=4, latent="coordinates", upsample="nearest"),
@@ -274,9 +274,9 @@ def test_coarser_latents_change_how_much_finer_ones_count():
     np.testing.assert_array_equal(*images)
 
 
-@pytest.mark.parametrize("name", ["tanh", "leaky_relu"])
-def test_features_of_a_pyramid_level_off_before_the_output_unless_told_otherwise(name):
-    """tanh is at most 1, so that no image is further from the bias than the output's weights come to."""
+@pytest.mark.parametrize("name", ["tanh", "softsign", None])
+def test_features_of_a_pyramid_level_off_before_the_output_where_that_is_asked_for(name):
+    """What levels off is at most 1, so that no image is further from the bias than the output's weights come to."""
     pyramid = Pyramid(scales=1, channels=4, output="linear", last_activation=name)
     params, latent = pyramid.init(jax.random.key(0), (8, 8, 1))
     level = params["levels"]["00"]
@@ -284,13 +284,23 @@ def test_features_of_a_pyramid_level_off_before_the_output_unless_told_otherwise
     steep = params | {"levels": {"00": level | {"polish": level["polish"] | {"norm": norm}}}}
     reach = abs(pyramid.apply(steep, latent) - params["output"]["bias"]).max()
     most = abs(params["output"]["kernel"]).sum()
-    assert (reach <= most * (1 + 10 * EPSILON)) == (name == "tanh")
+    assert (reach <= most * (1 + 10 * EPSILON)) == (name is not None)
     assert reach > most / 10
 
 
-def test_tanh_is_that_of_twice_a_normalised_feature():
-    out = Norm(1, "tanh")(jnp.array([-1.0, -1.0, 1.0, 1.0])[:, None])
-    np.testing.assert_allclose(out.ravel(), np.tanh([-2, -2, 2, 2]), rtol=1e-5)
+@pytest.mark.parametrize(("name", "value"), [("tanh", np.tanh(2)), ("softsign", 2 / 3)])
+def test_what_levels_off_is_of_twice_a_normalised_feature(name, value):
+    out = Norm(1, name)(jnp.array([-1.0, -1.0, 1.0, 1.0])[:, None])
+    np.testing.assert_allclose(out.ravel(), value * np.array([-1, -1, 1, 1]), rtol=1e-5)
+
+
+def test_the_last_nonlinearity_of_a_pyramid_is_that_of_the_others_unless_told():
+    plain = Pyramid(scales=1, channels=4, activation="elu")
+    params, latent = plain.init(jax.random.key(0), (8, 8, 1))
+    image = plain.apply(params, latent)
+    same, other = (replace(plain, last_activation=name) for name in ("elu", "leaky_relu"))
+    np.testing.assert_array_equal(image, same.apply(params, latent))
+    assert np.any(image != other.apply(params, latent))
 
 
 def test_a_norm_gives_every_channel_its_shift_and_scale():

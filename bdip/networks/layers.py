@@ -17,9 +17,7 @@ from bdip.networks.convolution import Padding, Precision, convolve
 
 NORM_EPSILON = 1e-5  # added to the variance, as in Ioffe & Szegedy (2015) and PyTorch
 LEAKY_SLOPE = 0.2  # Ulyanov et al. (2018)
-TANH_SLOPE = (
-    2.0  # of a normalised feature: ±0.96 a standard deviation from its mean (docs/decisions/0034)
-)
+LEVEL_SLOPE = 2.0  # of what levels off: tanh is ±0.96 a standard deviation from its mean (docs/decisions/0034)
 CONVOLVED = "convolved"  # what rematerialisation keeps: all else is quickly made again
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -27,7 +25,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
     "swish": jax.nn.swish,
     "elu": jax.nn.elu,
-    "tanh": lambda x: jnp.tanh(TANH_SLOPE * x),
+    "tanh": lambda x: jnp.tanh(LEVEL_SLOPE * x),
+    "softsign": lambda x: jax.nn.soft_sign(LEVEL_SLOPE * x),
     "linear": lambda x: x,
 }
 

@@ -17,7 +17,7 @@ from bdip.networks.convolution import Padding, Precision
 from bdip.networks.layers import ACTIVATIONS, CONVOLVED, Normal
 from bdip.types import Latent, Params, PRNGKey
 
-Activation = Literal["leaky_relu", "relu", "swish", "elu", "tanh"]
+Activation = Literal["leaky_relu", "relu", "swish", "elu", "tanh", "softsign"]
 KEEP_CONVOLVED = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
 OUTPUTS: dict[str, Callable[[Array], Array]] = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
 
@@ -29,7 +29,7 @@ class Network:
     A subclass builds its module, whose last layer must be called ``output``, and says what grid covers an image.
 
     Arguments:
-        activation: the nonlinearity after each norm; "tanh" is that of twice the feature.
+        activation: the nonlinearity after each norm; "tanh" and "softsign", x/(1 + |x|), are of twice the feature.
         padding: what lies beyond the edge of an image: its mirror image, or zeros.
         output: "sigmoid" for images between 0 and 1, or "linear".
         precision: of the factors in the convolutions, "float32", "tf32" or "bfloat16"; by default float32 on a CPU and

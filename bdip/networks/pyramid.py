@@ -48,8 +48,8 @@ class Pyramid(Network):
         gated: whether the coarser scale gates the latents; otherwise each has one spread for the whole image.
         kernel: size in pixels of the kernels that mix: 1, 3 or 5.
         upsample: "bilinear" or "nearest".
-        last_activation: the nonlinearity before the output. "tanh" levels off on either side: where features are far from
-            a step the image is flat, whatever else they do.
+        last_activation: the nonlinearity before the output, by default as the others. "tanh" and "softsign" level off on either
+            side: where features are far from a step the image is flat, whatever else they do.
 
     The other arguments are those of ``Network``. Input jitter moves the finest latents. Raises ValueError where an
     argument is out of range or no choice.
@@ -72,7 +72,7 @@ class Pyramid(Network):
     gated: bool = True
     kernel: int = 3
     upsample: Literal["bilinear", "nearest"] = "bilinear"
-    last_activation: Activation = "tanh"
+    last_activation: Activation | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,7 +82,8 @@ class Pyramid(Network):
         check_scale("latent_scale", self.latent_scale, usual=0.7)
         check_kernel("kernel", self.kernel)
         check_choice("upsample", self.upsample, UPSAMPLERS)
-        check_activation("last_activation", self.last_activation)
+        if self.last_activation is not None:
+            check_activation("last_activation", self.last_activation)
 
     def latent_grid(self, *grid: int) -> tuple[int, ...]:
         """The multiple of 2**scales that covers the image and whose coarsest scale can be mirrored."""
@@ -152,7 +153,7 @@ class _Level(nnx.Module):
         self.mix = Block(own + below, channels[scale], config.kernel, **style)
         last = scale == 0  # what goes to the finer scale's `joined_norm` needs no scale of its own
         if last:
-            style["activation"] = config.last_activation
+            style["activation"] = config.last_activation or config.activation
         self.polish = Block(channels[scale], channels[scale], 1, **style, scaled=last)
 
     def __call__(self, x: Array, latents: Array | None) -> Array:
