@@ -65,9 +65,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 def crop(picture: str, size: int) -> images.Image:
     """The middle of the picture, averaged to twice the size or to 128 pixels, whichever it has."""
     whole = images.load(f"set11/{picture}")
-    whole = images.average(whole, max(1, whole.shape[0] // max(128, size)))
-    top, left = ((n - size) // 2 for n in whole.shape)
-    return whole[top : top + size, left : left + size]
+    return images.middle(images.average(whole, max(1, whole.shape[0] // max(128, size))), size)
 
 
 def measure(

@@ -101,9 +101,13 @@ def reduced(name: str, pixels: int | None) -> Image:
     whole = load(name)
     if pixels is None:
         return whole
-    small = average(whole, max(1, min(whole.shape[:2]) // pixels))
-    top, left = ((size - pixels) // 2 for size in small.shape[:2])
-    return small[top : top + pixels, left : left + pixels]
+    return middle(average(whole, max(1, min(whole.shape[:2]) // pixels)), pixels)
+
+
+def middle(image: Image, pixels: int) -> Image:
+    """The middle square of an image, so many pixels a side."""
+    top, left = ((size - pixels) // 2 for size in image.shape[:2])
+    return image[top : top + pixels, left : left + pixels]
 
 
 def add_noise(image: Image, std: float, seed: int = 0) -> Image:

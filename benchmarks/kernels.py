@@ -90,9 +90,7 @@ def effective_sample_size(draws: NDArray[Any]) -> NDArray[np.float64]:
 def cut(name: str, pixels: int) -> NDArray[np.float32]:
     """The middle square of a grey picture averaged to 128 × 128 pixels."""
     picture = images.load(name)
-    margin = (128 - pixels) // 2
-    small = images.average(picture, min(picture.shape) // 128)
-    return small[margin : margin + pixels, margin : margin + pixels]
+    return images.middle(images.average(picture, min(picture.shape) // 128), pixels)
 
 
 def measure(kernel: str, name: str, size: Size, seed: int) -> dict[str, Any]:

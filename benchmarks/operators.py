@@ -108,14 +108,7 @@ def picture(name: str, side: int) -> Array:
 
         return np.asarray(transform.resize(shepp_logan_phantom(), (side, side), anti_aliasing=True))
     whole = images.load(f"{'set9' if name in COLOUR else 'set11'}/{name}")
-    factor = min(whole.shape[:2]) // SMALL
-    channels = whole if whole.ndim == 3 else whole[..., None]
-    small = np.stack(
-        [images.average(channels[..., c], factor) for c in range(channels.shape[-1])], -1
-    )
-    top, left = ((n - side) // 2 for n in small.shape[:2])
-    crop = small[top : top + side, left : left + side]
-    return crop if whole.ndim == 3 else crop[..., 0]
+    return images.middle(images.average(whole, min(whole.shape[:2]) // SMALL), side)
 
 
 def measured(task: Task, truth: Array) -> tuple[Array, float]:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.restoration --protocol quick                          # minutes
     python -m benchmarks.restoration --tasks denoise-25 --seeds 0 1 2          # the `cpu` protocol, 128 × 128 pixels
+    python -m benchmarks.restoration --protocol crops                          # 128 × 128 pixels cut out of each, not averaged
     python -m benchmarks.restoration --protocol full                           # the papers' sizes, for a GPU
     python -m benchmarks.restoration --methods --sheets build/sheets           # tables and pictures of what is there
 
@@ -34,7 +35,10 @@ Restored = dict[str, tuple[Image, dict[str, Any]]]  # images by method, each wit
 
 
 class Protocol(NamedTuple):
-    """Pixels a side (None: the whole picture), scales, channels of the hourglass, pictures of a group, steps of what cannot end by itself, and the others' most."""
+    """Pixels a side (None: the whole picture), scales, channels of the hourglass, pictures of a group, steps of what cannot end by itself, and the others' most.
+
+    `cut`: the middle is cut out of the picture, which otherwise is averaged to so many pixels.
+    """
 
     pixels: int | None
     scales: int
@@ -42,11 +46,19 @@ class Protocol(NamedTuple):
     pictures: int | None
     steps: int
     most: int
+    cut: bool = False
+
+    def clean(self, picture: str, pixels: int | None) -> Image:
+        """The picture in the size of the protocol, or in another."""
+        if self.cut and pixels is not None:
+            return images.middle(images.load(picture), pixels)
+        return images.reduced(picture, pixels)
 
 
 PROTOCOLS = {
     "quick": Protocol(48, 3, 16, 2, 600, 1500),
     "cpu": Protocol(128, 4, 48, None, 3000, 20_000),
+    "crops": Protocol(128, 4, 48, None, 3000, 20_000, cut=True),
     "full": Protocol(None, 5, 128, None, 3000, 20_000),
 }
 METHODS = ("classical", "dip", "gp-dip", "bdip")
@@ -60,7 +72,7 @@ def measure(
     protocol: str, pixels: int | None, task: str, picture: str, seed: int, run: str
 ) -> list[dict[str, Any]]:
     """The rows of one run: one of a method of ours, one of each classical method."""
-    clean = images.reduced(picture, pixels)
+    clean = PROTOCOLS[protocol].clean(picture, pixels)
     degraded = TASKS[task].degrade(clean, seed)
     key = {"protocol": protocol, "pixels": pixels, "task": task, "picture": picture, "seed": seed}
     key |= {"run": run, "commit": record.surroundings()["commit"]}
@@ -202,10 +214,13 @@ def gained(found: list[float]) -> str:
 
 
 def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The rows of each task and size, with a name for both."""
-    groups = sorted({(row["task"], row["pixels"] or 0) for row in rows})
+    """The rows of each task, protocol and size, with a name for them."""
+    groups = sorted({(row["task"], row["protocol"], row["pixels"] or 0) for row in rows})
     return [
-        (f"{group[0]}, {group[1] or 'whole'}", [r for r in rows if (r["task"], r["pixels"] or 0) == group])
+        (
+            f"{group[0]}, {group[1]} {group[2] or 'whole'}",
+            [r for r in rows if (r["task"], r["protocol"], r["pixels"] or 0) == group],
+        )
         for group in groups
     ]  # fmt: skip
 
@@ -256,7 +271,7 @@ def sheets(rows: list[dict[str, Any]], folder: Path) -> None:
         ]
         seed, lines = min(r["seed"] for r in some), []
         for picture in sorted({row["picture"] for row in some}):
-            clean = images.reduced(picture, pixels)
+            clean = PROTOCOLS[protocol].clean(picture, pixels)
             data = TASKS[task].degrade(clean, seed).data
             shown = [("truth", clean), (task, data)]
             for method in (rival(some), ORACLE, "bdip"):

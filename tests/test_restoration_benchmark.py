@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bdip.samplers import Mclmc
-from benchmarks import architectures, degrading, restoration
+from benchmarks import architectures, degrading, images, restoration
 from benchmarks.architectures import BASE, VARIANTS, paired
 from benchmarks.scoring import luminance, ssim
 
@@ -100,7 +100,10 @@ def test_the_rival_is_the_best_classical_method_on_average():
 
 def test_margins_are_between_runs_of_one_picture_and_seed():
     rows = [
-        {"task": "text", "pixels": 64, "picture": picture, "seed": seed, "method": method, "psnr": psnr}
+        {
+            "protocol": "cpu", "task": "text", "pixels": 64, "picture": picture, "seed": seed, "method": method,
+            "psnr": psnr,
+        }
         for picture, seed, method, psnr in [
             ("a", 0, "bdip", 30.0), ("a", 0, "TV", 29.0),
             ("a", 1, "bdip", 34.0), ("a", 1, "TV", 31.0),
@@ -109,7 +112,24 @@ def test_margins_are_between_runs_of_one_picture_and_seed():
     ]  # fmt: skip
     assert restoration.gains(rows, "bdip", "TV") == [1, 3]
     # the mean of 1 and 3, and √2 over √2, its standard error
-    assert "| text, 64 | TV | +2.00 ± 1.00 | +1.00 | +3.00 |" in restoration.margins(rows)
+    assert "| text, cpu 64 | TV | +2.00 ± 1.00 | +1.00 | +3.00 |" in restoration.margins(rows)
+
+
+def test_crops_are_pixels_of_the_picture_and_the_cpu_protocol_averages():
+    name = images.names("set11")[0]
+    whole = images.load(name)
+    crop, small = (restoration.PROTOCOLS[protocol].clean(name, 32) for protocol in ("crops", "cpu"))
+    assert crop.shape == small.shape == (32, 32)
+    assert np.isin(crop, whole).all()
+    assert not np.isin(small, whole).all()
+
+
+def test_margins_keep_protocols_apart():
+    rows = [
+        {"protocol": protocol, "task": "text", "pixels": 64, "picture": "a", "seed": 0, "method": method, "psnr": psnr}
+        for protocol, method, psnr in [("cpu", "bdip", 30.0), ("crops", "TV", 20.0)]
+    ]  # fmt: skip
+    assert "TV" not in restoration.margins(rows)
 
 
 def test_scores_of_the_truth_itself():

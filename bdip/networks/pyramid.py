@@ -152,9 +152,10 @@ class _Level(nnx.Module):
         self.joined_norm = Norm(own + gates + below)
         self.mix = Block(own + below, channels[scale], config.kernel, **style)
         last = scale == 0  # what goes to the finer scale's `joined_norm` needs no scale of its own
-        if last:
-            style["activation"] = config.last_activation or config.activation
-        self.polish = Block(channels[scale], channels[scale], 1, **style, scaled=last)
+        polish_style = style
+        if last and config.last_activation is not None:
+            polish_style = {**style, "activation": config.last_activation}
+        self.polish = Block(channels[scale], channels[scale], 1, **polish_style, scaled=last)
 
     def __call__(self, x: Array, latents: Array | None) -> Array:
         # A gate is linear until its norm: it costs a quarter where it is told on the coarser grid.
