@@ -36,7 +36,6 @@ from bdip.networks.base import Generator
 from bdip.samplers import Adam, Constant, Mclmc, Sampler
 from bdip.settings import WARMUP_SHARE
 from benchmarks import images, record
-from benchmarks.kernels import cut
 
 BASE = "hourglass"
 
@@ -153,7 +152,7 @@ def measure(
         clean, mask = images.gp_inpainting()
         data = np.where(mask, clean, 0)
     else:
-        clean = cut(picture, pixels)
+        clean = images.crop(picture, pixels)
         mask = seen(task, clean.shape, seed)
         data = images.add_noise(clean, std, seed)
     counted = ~mask if task == "hole" else np.ones(clean.shape, bool)

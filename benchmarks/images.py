@@ -71,8 +71,7 @@ def crop96() -> Image:
 
     The stand-in is averaged to the same 128 × 128 pixels and cut alike.
     """
-    picture = load(crop96_name())
-    return average(picture, picture.shape[0] // 128)[16:112, 16:112]
+    return crop(crop96_name(), 96)
 
 
 def gp_inpainting() -> tuple[Image, NDArray[np.bool_]]:
@@ -98,10 +97,13 @@ def average(image: Image, factor: int) -> Image:
 
 def reduced(name: str, pixels: int | None) -> Image:
     """A picture averaged to little more than so many pixels a side, and the middle square of that; the whole without."""
+    return load(name) if pixels is None else crop(name, pixels, of=pixels)
+
+
+def crop(name: str, pixels: int, of: int = 128) -> Image:
+    """The middle square, so many pixels a side, of a picture averaged to little more than `of` pixels a side."""
     whole = load(name)
-    if pixels is None:
-        return whole
-    return middle(average(whole, max(1, min(whole.shape[:2]) // pixels)), pixels)
+    return middle(average(whole, max(1, min(whole.shape[:2]) // of)), pixels)
 
 
 def middle(image: Image, pixels: int) -> Image:

@@ -87,16 +87,10 @@ def effective_sample_size(draws: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(count / np.maximum(2 * monotone.sum(axis=0) - 1, 1 / count))
 
 
-def cut(name: str, pixels: int) -> NDArray[np.float32]:
-    """The middle square of a grey picture averaged to 128 × 128 pixels."""
-    picture = images.load(name)
-    return images.middle(images.average(picture, min(picture.shape) // 128), pixels)
-
-
 def measure(kernel: str, name: str, size: Size, seed: int) -> dict[str, Any]:
     """One run, as a row of figures; decibels against the clean picture, from 0 to 1."""
     task = TASKS[name]
-    clean = cut(task.picture, size.pixels)
+    clean = images.crop(task.picture, size.pixels)
     mask = images.random_mask(clean.shape, keep=task.observed) if task.observed < 1 else None
     generator = bdip.Hourglass(
         scales=size.scales, channels_down=size.channels, channels_up=size.channels,

@@ -63,9 +63,7 @@ def measure(method: str, seed: int, size: Size) -> dict[str, Any]:
 
 def crop(pixels: int) -> images.Image:
     """The middle of the crop of 96 × 96 pixels."""
-    whole = images.crop96()
-    margin = (len(whole) - pixels) // 2
-    return whole[margin : margin + pixels, margin : margin + pixels]
+    return images.middle(images.crop96(), pixels)
 
 
 def rounded(values: Any) -> Any:

@@ -30,15 +30,9 @@ HEADER = (
 )
 
 
-def crop(name: str) -> images.Image:
-    """The picture averaged to 128 × 128 pixels, rows and columns 16 to 112."""
-    picture = images.load(name)
-    return images.average(picture, picture.shape[0] // 128)[16:112, 16:112]
-
-
 def measure(name: str, std: float, noise: str, **options: Any) -> dict[str, Any]:
     """One run, as a row of figures; `std` of the noise, and σ found, in grey levels of 255."""
-    clean = crop(name)
+    clean = images.crop(name, 96)
     noisy = images.add_noise(clean, std / LEVELS)
     estimated = estimate_noise_std(noisy[..., None])
     given = {"known": std / LEVELS, "estimated": None}.get(noise, noise)

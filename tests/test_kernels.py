@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from benchmarks.kernels import QUICK, TASKS, cut, effective_sample_size
+from benchmarks import images
+from benchmarks.kernels import QUICK, TASKS, effective_sample_size
 
 
 @pytest.mark.parametrize("a", [0.0, 0.5, 0.9])
@@ -31,4 +32,4 @@ def test_the_effective_sample_size_does_not_depend_on_unit_and_origin():
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_every_task_has_a_picture_and_a_stand_in(task):
     for name in (task.picture, task.stand_in):
-        assert cut(name, QUICK.pixels).shape == (64, 64)
+        assert images.crop(name, QUICK.pixels).shape == (64, 64)

@@ -140,22 +140,24 @@ class _Level(nnx.Module):
     """Twice the grid, joined with the latents of this scale, and mixed."""
 
     def __init__(self, config: Pyramid, scale: int, normal: Normal) -> None:
-        style = {"activation": config.activation, "normal": normal, **config._convolution}
+        style = {"normal": normal, **config._convolution}
         channels = per_scale(config.channels, config.scales)
         below = channels[min(scale + 1, config.scales - 1)]
         own = per_scale(config.latent_channels, config.scales)[scale]
         gates = own if config.gated else 0
         self.upsample, self.latent_scale = config.upsample, config.latent_scale
-        self.gates = (
-            Convolution(below, gates, 1, normal=normal, **config._convolution) if gates else None
-        )
+        self.gates = Convolution(below, gates, 1, **style) if gates else None
         self.joined_norm = Norm(own + gates + below)
-        self.mix = Block(own + below, channels[scale], config.kernel, **style)
+        activation = config.activation
+        self.mix = Block(
+            own + below, channels[scale], config.kernel, activation=activation, **style
+        )
         last = scale == 0  # what goes to the finer scale's `joined_norm` needs no scale of its own
-        polish_style = style
-        if last and config.last_activation is not None:
-            polish_style = {**style, "activation": config.last_activation}
-        self.polish = Block(channels[scale], channels[scale], 1, **polish_style, scaled=last)
+        if last:
+            activation = config.last_activation or activation
+        self.polish = Block(
+            channels[scale], channels[scale], 1, activation=activation, scaled=last, **style
+        )
 
     def __call__(self, x: Array, latents: Array | None) -> Array:
         # A gate is linear until its norm: it costs a quarter where it is told on the coarser grid.
