@@ -48,11 +48,11 @@ def assemble(
         complete=complete,
         reported=units.reported,
         holdout=None if measured is None else units.image(measured),
-        input=_given(problem, units, measured),
+        input=given(problem, units, measured),
     )
 
 
-def _given(
+def given(
     problem: Problem, units: Units, measured: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
     """The data as they were given, in the user's units and axes; NaN where there are none."""

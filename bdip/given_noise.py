@@ -90,6 +90,8 @@ def _estimated(
     note = f"noise std: {std * span:.4g}, estimated"
     if estimate < least:
         note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
+        if not observed.all():
+            note += "; --keep-known, or posterior.filled(), leaves observed pixels as they are"
     if asked is None:
         described = {"name": "Gaussian", "std": std * span}
         return Given(Gaussian(jnp.float32(std)), std * span, described, note)

@@ -97,6 +97,7 @@ def record_of(job: Job) -> dict[str, Any]:
         **{name: described(value) for name, value in job.resolved._asdict().items()},
         "sampler": described(job.sampler),
         "generator": described(job.network),
+        "operator": type(job.problem.operator).__name__,
         "seed": int(job.seed),
         "holdout": described(job.holdout),
         "noise_std": job.units.noise_std,

@@ -233,6 +233,24 @@ class Posterior(Views):
         numbers = {f"holdout_{name}": value for name, value in found.items()}
         return {"holdout_pixels": len(predicted[0]), **numbers}
 
+    def filled(self) -> NDArray[np.float32]:
+        """The input with its missing pixels filled in: the mean there, the observed ones as they were given.
+
+        For a picture without noise: where there is some, `mean` is nearer to the truth at observed pixels, too.
+        In the mean's shape (H, W[, C]) and the image's units; `std` holds at the filled pixels alone.
+
+        Raises ValueError where the data are no pixels of the image (an `operator`), or not in the file (of older versions).
+
+        >>> bool((posterior.filled() == posterior.input).all())  # nothing was missing
+        True
+        """
+        operator = self.settings.get("operator", "Identity")
+        if self.input is None:
+            raise ValueError("the input is not in this file: use posterior.mean.")
+        if operator != "Identity" or self.input.shape != self.mean.shape:
+            raise ValueError(f"the input is of an operator ({operator}): use posterior.mean.")
+        return np.where(np.isnan(self.input), self.mean, self.input)
+
     def held_out(self) -> tuple[Any, Any, Any]:
         """Of the n pixels held out (n, C): what was measured, and its prediction N(mean, std² + σ²).
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdip import api, io
-from bdip.io import Loaded, check_output, load_mask, save_image, stem_of
+from bdip.io import ImageError, Loaded, check_output, load_mask, save_image, stem_of
 from bdip.posterior import Posterior
 from bdip.tiling import sample_tiled
 
@@ -17,17 +17,27 @@ Written = dict[str, Path]  # the files written, by what they are
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files that are to be written; those that were not asked for are None."""
+    """The files that are to be written; those that were not asked for are None.
+
+    `keep_known`: known pixels are written as they were loaded, and a standard deviation of 0.
+    """
 
     image: Path
     std: Path
     posterior: Path | None = None
     report: Path | None = None
+    keep_known: bool = False
 
     @staticmethod
-    def of(image: Path, posterior: Path | None = None, report: Path | None = None) -> "Outputs":
+    def of(
+        image: Path,
+        posterior: Path | None = None,
+        report: Path | None = None,
+        keep_known: bool = False,
+    ) -> "Outputs":
         """With the standard deviation beside the image, as `IMAGE-std.tif`."""
-        return Outputs(image, image.with_name(f"{stem_of(image)}-std.tif"), posterior, report)
+        std = image.with_name(f"{stem_of(image)}-std.tif")
+        return Outputs(image, std, posterior, report, keep_known)
 
     @property
     def paths(self) -> list[Path]:
@@ -35,8 +45,13 @@ class Outputs:
         asked = (self.image, self.std, self.posterior, self.report)
         return [path for path in asked if path is not None]
 
-    def check(self, loaded: Loaded) -> None:
-        """Raise ImageError where what is made of the image could not be written."""
+    def check(self, loaded: Loaded, mask: NDArray[np.bool_] | None) -> None:
+        """Raise ImageError where what is made of the image could not be written, or would be the image itself."""
+        whole = mask is None or bool(mask.all())
+        if self.keep_known and whole and not np.isnan(loaded.pixels).any():
+            raise ImageError(
+                "all pixels are known, and would be kept: give a mask, or leave out --keep-known."
+            )
         check_output(self.image, loaded.pixels.shape, like=loaded)
         check_output(self.std, loaded.pixels.shape, np.float32)
 
@@ -72,12 +87,15 @@ def write(posterior: Posterior, outputs: Outputs, loaded: Loaded, title: str) ->
 
     Where a tiled run was interrupted before a tile was begun, there is only the input to write.
     """
-    begun = np.isfinite(posterior.mean)
-    mean = posterior.mean if begun.all() else np.where(begun, posterior.mean, loaded.pixels)
+    as_loaded, std = ~np.isfinite(posterior.mean), posterior.std
+    if outputs.keep_known and posterior.input is not None:
+        known = ~np.isnan(posterior.input)
+        as_loaded, std = as_loaded | known, np.where(known, np.float32(0), std)
+    mean = np.where(as_loaded, loaded.pixels, posterior.mean) if as_loaded.any() else posterior.mean
     save_image(outputs.image, mean, like=loaded)
     written = {"image": outputs.image}
     if np.isfinite(posterior.std).any():
-        save_image(outputs.std, posterior.std, np.float32)
+        save_image(outputs.std, std, np.float32)
         written["std"] = outputs.std
     if outputs.posterior is not None:
         posterior.save(outputs.posterior)

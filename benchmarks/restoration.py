@@ -64,6 +64,7 @@ PROTOCOLS = {
 METHODS = ("classical", "dip", "gp-dip", "bdip")
 ORACLE = "dip (oracle)"
 SKIPS = 4  # channels of the hourglass, the network of the others' papers
+SCORES = {"psnr": "", "psnr_filled": ", observed pixels put back"}
 BLOCK = 25  # steps between two of the outputs among which the oracle chooses
 KEY = ("protocol", "pixels", "task", "picture", "seed", "run")
 
@@ -87,9 +88,17 @@ def measure(
             "psnr": psnr(judge(clean), judge(image)),
             "ssim": ssim(judge(clean), judge(image)),
         }
+        if degraded.mask is not None:
+            scores["psnr_filled"] = psnr(judge(clean), judge(filled(image, degraded)))
         rows.append({**key, "method": method, **scores, **told})
         keep(image, key, method)
     return rows
+
+
+def filled(image: Image, degraded: Degraded) -> Image:
+    """The image, but the pixels that were observed, and have no noise, as they were."""
+    mask = np.asarray(degraded.mask)
+    return np.where(mask if image.ndim == 2 else mask[..., None], degraded.data, image)
 
 
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
@@ -152,9 +161,9 @@ def keep(image: Image, key: dict[str, Any], method: str) -> None:
 def table(rows: list[dict[str, Any]]) -> str:
     """Means over pictures and seeds with standard errors, of each protocol, task and method."""
     lines = [
-        "| protocol | task | method | pictures | runs | PSNR, dB | SSIM | gain over BM3D or the best peer, dB | mean − draw "
-        "| χ² | 90 % coverage | s |",
-        "|" + "---|" * 12,
+        "| protocol | task | method | pictures | runs | PSNR, dB | SSIM | gain over BM3D or the best peer, dB | filled, dB "
+        "| mean − draw | χ² | 90 % coverage | s |",
+        "|" + "---|" * 13,
     ]
     for group in sorted({(r["protocol"], r["pixels"] or 0, r["task"]) for r in rows}):
         some = [r for r in rows if (r["protocol"], r["pixels"] or 0, r["task"]) == group]
@@ -172,6 +181,8 @@ def line(protocol: str, task: str, method: str, rows: list[dict[str, Any]]) -> s
     peer = rival(rows)
     found = gains(rows, method, peer)
     cells.append("–" if method == peer or not found else f"{gained(found)} ({peer})")
+    kept = [row["psnr_filled"] for row in own if "psnr_filled" in row]
+    cells.append("{:.2f} ± {:.2f}".format(*averaged(kept)) if kept else "–")
     gaps = [row["psnr"] - row["draw"] for row in own if "draw" in row]
     cells.append(f"{np.mean(gaps):.2f}" if gaps else "–")
     for name, digits in (("chi2", 3), ("coverage", 3), ("seconds", 0)):
@@ -194,18 +205,14 @@ def rival(rows: list[dict[str, Any]]) -> str:
     return max(peers, key=lambda p: np.mean([row["psnr"] for row in rows if row["method"] == p]))
 
 
-def score_of(rows: list[dict[str, Any]], row: dict[str, Any], method: str) -> float | None:
-    """PSNR of another method on the picture and seed of a row."""
-    for other in rows:
-        if other["method"] == method and all(other[k] == row[k] for k in ("picture", "seed")):
-            return float(other["psnr"])
-    return None
-
-
-def gains(rows: list[dict[str, Any]], method: str, other: str) -> list[float]:
-    """PSNR of a method less that of another on the same picture and seed, where both are there."""
-    own = [row for row in rows if row["method"] == method]
-    return [r["psnr"] - score for r in own if (score := score_of(rows, r, other)) is not None]
+def gains(rows: list[dict[str, Any]], method: str, other: str, score: str = "psnr") -> list[float]:
+    """A score of a method less that of another on the same picture and seed, where both have it."""
+    scores = {(r["method"], r["picture"], r["seed"]): r[score] for r in rows if score in r}
+    return [
+        value - scores[other, picture, seed]
+        for (name, picture, seed), value in scores.items()
+        if name == method and (other, picture, seed) in scores
+    ]
 
 
 def gained(found: list[float]) -> str:
@@ -226,16 +233,20 @@ def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]
 
 
 def margins(rows: list[dict[str, Any]]) -> str:
-    """Of each task: bdip's mean less each other method's, with the least and the greatest of the runs."""
+    """Of each task: bdip's mean less each other method's, with the least and the greatest of the runs.
+
+    Where no noise is on the observed pixels also of all images with these pixels as they were.
+    """
     lines = [
         "| task | bdip's mean, dB, less that of | mean | least | most |",
         "|---|---|---|---|---|",
     ]
     for name, some in by_task(rows):
-        for method in dict.fromkeys(r["method"] for r in some if r["method"] != "bdip"):
-            if found := gains(some, "bdip", method):
+        others = dict.fromkeys(r["method"] for r in some if r["method"] != "bdip")
+        for (score, words), method in product(SCORES.items(), others):
+            if found := gains(some, "bdip", method, score):
                 cells = f"{gained(found)} | {min(found):+.2f} | {max(found):+.2f}"
-                lines.append(f"| {name} | {method} | {cells} |")
+                lines.append(f"| {name}{words} | {method} | {cells} |")
     return "\n".join(lines)
 
 

@@ -160,6 +160,21 @@ def test_masks_are_found_by_name_and_are_no_images_themselves(photos, tmp_path):
     assert saved.settings["observed"] == 0.75
 
 
+def test_known_pixels_are_kept_on_request_and_it_is_another_job(photos, tmp_path):
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:4] = 255
+    imageio.imwrite(photos / "a-mask.png", mask)
+    given = imageio.imread(photos / "a.png")
+    for keep_known in (False, True):
+        batch.run(
+            [photos / "a.png"], "out", missing="{stem}-mask.png", keep_known=keep_known, **QUICK
+        )
+        restored, std = (imageio.imread(tmp_path / "out" / name) for name in ("a.png", "a-std.tif"))
+        assert np.array_equal(restored[4:], given[4:]) == keep_known
+        assert not np.array_equal(restored[:4], given[:4])
+        assert (std[4:] == 0).all() == keep_known
+
+
 def test_ctrl_c_keeps_what_is_done_and_the_same_call_goes_on(photos, tmp_path, monkeypatch):
     begun = []
 

@@ -41,6 +41,30 @@ def test_restore_writes_the_image_its_uncertainty_and_the_posterior(folder):
     assert posterior.settings["noise_std"] == pytest.approx(20)
 
 
+@pytest.mark.parametrize("more", [[], ["--tile", "12"], ["--holdout", "0.25"]])
+def test_known_pixels_are_kept_on_request(folder, more):
+    photo, known = imageio.imread("photo.png"), imageio.imread("known.png") > 0
+    assert main(["restore", "photo.png", "-o", "out.png", "--known", "known.png", "--keep-known", "--save", "p.npz",
+                 "--noise-std", "20", *more, *TINY]) == 0  # fmt: skip
+    restored, std, posterior = imageio.imread("out.png"), imageio.imread("out-std.tif"), Posterior.load("p.npz")  # fmt: skip
+    assert np.array_equal(restored[known], photo[known])
+    assert np.array_equal(restored[~known], np.rint(np.clip(posterior.mean, 0, 255))[~known])
+    assert np.array_equal(std, np.where(known, 0, posterior.std))
+    assert np.array_equal(np.isnan(posterior.input), ~known)
+    assert np.array_equal(posterior.filled()[known], photo[known])
+    assert np.array_equal(posterior.filled()[~known], posterior.mean[~known])
+
+
+def test_kept_pixels_of_floats_are_the_same_to_the_last_digit(folder):
+    values = np.random.default_rng(0).lognormal(0, 3, (16, 16)).astype(np.float32)
+    values[4:8, 4:8] = np.nan
+    imageio.imwrite("floats.tif", values)
+    assert main(["restore", "floats.tif", "-o", "out.tif", "--keep-known", *TINY]) == 0
+    restored = imageio.imread("out.tif")
+    assert np.isfinite(restored).all()
+    assert np.array_equal(restored[~np.isnan(values)], values[~np.isnan(values)])
+
+
 def test_restore_checks_the_answer_on_pixels_held_out(folder, capsys):
     assert main(["restore", "photo.png", "-o", "out.png", "--holdout", "0.25", *TINY[:-1]]) == 0
     assert "held out  64 pixels: 90 % intervals cover" in capsys.readouterr().out
@@ -200,6 +224,8 @@ WRONG = {
     "no scales": (["photo.png", "--scales", "0"], "scales"),
     "nothing held out": (["photo.png", "--holdout", "0"], "holdout is 0"),
     "no steps": (["photo.png", "--steps", "0"], "steps is 0"),
+    "nothing to fill in": (["photo.png", "--keep-known"], "all pixels are known"),
+    "known pixels of another size": (["photo.png", "--keep-known", "--downsample", "2"], "none of OUT's"),
     "channels of another generator": (["photo.png", "--generator", "unet", "--channels", "4"], "hourglass"),
     "skips of a pyramid": (
         ["photo.png", "--generator", "pyramid", "--skips", "4"], "--skips: of --generator hourglass, not of pyramid",

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "answer": f"{HELPERS} chain moments posterior problem",
     "job": f"{HELPERS} {ENGINE} holdout answer cache memory",
     "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory job",
-    "tiling": f"{HELPERS} {ENGINE} holdout memory posterior progress api",
+    "tiling": f"{HELPERS} {ENGINE} holdout memory posterior answer progress api",
     # 7: what surrounds the answer
     "io": HELPERS,
     "plot": f"{HELPERS} posterior api diagnostics",

@@ -35,6 +35,26 @@ def made(chi2=None, reported=("noise std: 12.5, estimated",), **changes):
 # ---------------------------------------------------------------------------- what it says
 
 
+def test_missing_pixels_are_filled_with_the_mean_and_observed_ones_left_alone():
+    given = np.array([[1, 2, np.nan]], np.float32)
+    mean = np.array([[10, 20, 30]], np.float32)
+    assert made(mean=mean, std=mean, input=given).filled().tolist() == [[1, 2, 30]]
+
+
+@pytest.mark.parametrize(
+    ("given", "operator", "why"),
+    [
+        (None, "Identity", "not in this file"),
+        (np.zeros((4, 6, 3)), "Blur", r"operator \(Blur\)"),
+        (np.zeros((2, 3, 3)), "Downsample", r"operator \(Downsample\)"),
+    ],
+)
+def test_where_data_are_no_pixels_of_the_image_there_is_nothing_to_fill_in(given, operator, why):
+    answer = made(input=given, settings=SETTINGS | {"operator": operator})
+    with pytest.raises(ValueError, match=f"{why}.*use posterior.mean"):
+        answer.filled()
+
+
 def test_chi2_is_that_of_the_kept_steps_over_all_chains_and_in_two_halves():
     # Kept: 1 2 3 5 4 and 1 0 3 1 0, mean 20/10. Over chains 1 1 3 3 2: halves 1 1 and 3 3 2.
     found = made().diagnostics

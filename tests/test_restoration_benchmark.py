@@ -102,17 +102,40 @@ def test_margins_are_between_runs_of_one_picture_and_seed():
     rows = [
         {
             "protocol": "cpu", "task": "text", "pixels": 64, "picture": picture, "seed": seed, "method": method,
-            "psnr": psnr,
+            "psnr": psnr, **more,
         }
-        for picture, seed, method, psnr in [
-            ("a", 0, "bdip", 30.0), ("a", 0, "TV", 29.0),
-            ("a", 1, "bdip", 34.0), ("a", 1, "TV", 31.0),
-            ("b", 0, "bdip", 10.0), ("b", 1, "TV", 50.0),
+        for picture, seed, method, psnr, more in [
+            ("a", 0, "bdip", 30.0, {"psnr_filled": 36.0}), ("a", 0, "TV", 29.0, {"psnr_filled": 31.0}),
+            ("a", 1, "bdip", 34.0, {"psnr_filled": 38.0}), ("a", 1, "TV", 31.0, {}),
+            ("b", 0, "bdip", 10.0, {}), ("b", 1, "TV", 50.0, {}),
         ]
     ]  # fmt: skip
     assert restoration.gains(rows, "bdip", "TV") == [1, 3]
     # the mean of 1 and 3, and √2 over √2, its standard error
     assert "| text, cpu 64 | TV | +2.00 ± 1.00 | +1.00 | +3.00 |" in restoration.margins(rows)
+    assert restoration.gains(rows, "bdip", "TV", "psnr_filled") == [
+        5
+    ]  # rows of before do not have it
+    assert "| text, cpu 64, observed pixels put back | TV | +5.00 " in restoration.margins(rows)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+def test_observed_pixels_are_put_back_in_every_channel(shape):
+    clean = np.random.default_rng(0).random(shape).astype(np.float32)
+    degraded = degrading.TASKS["inpaint-50"].degrade(clean, 0)
+    filled = restoration.filled(np.full(shape, 9.0), degraded)
+    np.testing.assert_array_equal(filled[degraded.mask], clean[degraded.mask])
+    assert (filled[~degraded.mask] == 9).all()
+
+
+def test_classical_rows_of_missing_pixels_have_both_scores_and_those_of_noise_one(monkeypatch):
+    monkeypatch.setattr(restoration, "keep", lambda *arguments: None)
+    rows = restoration.measure("quick", 32, "inpaint-50", "set11/house", 0, "classical")
+    scores = {row["method"]: (row["psnr"], row["psnr_filled"]) for row in rows}
+    assert all(filled >= plain for plain, filled in scores.values())
+    assert scores["biharmonic"][0] == pytest.approx(scores["biharmonic"][1])  # it keeps them itself
+    (row, *_) = restoration.measure("quick", 32, "denoise-25", "set11/house", 0, "classical")
+    assert "psnr_filled" not in row
 
 
 def test_crops_are_pixels_of_the_picture_and_the_cpu_protocol_averages():

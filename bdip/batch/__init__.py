@@ -54,6 +54,7 @@ def run(
     *,
     known: str | None = None,
     missing: str | None = None,
+    keep_known: bool = False,
     save: bool = False,
     overwrite: bool = False,
     retries: int = RETRIES,
@@ -73,6 +74,7 @@ def run(
             files (see `bdip.batch.plan`).
         folder: where the outputs go; it is made.
         known, missing: patterns of mask files, such as "{stem}-mask.png" beside each image.
+        keep_known: write the known pixels as they are, and fill in what is missing.
         save: also write each posterior, as `NAME.npz`.
         overwrite: replace files of the same names that no batch has made.
         retries: how often an image is tried again where something other than its input is wrong.
@@ -104,7 +106,7 @@ def run(
     require(gpus >= 0, "gpus", gpus, "0 or more")
     jobs = plan(
         images, folder, known, missing,
-        save=save, overwrite=overwrite, retries=retries, options=options,
+        keep_known=keep_known, save=save, overwrite=overwrite, retries=retries, options=options,
     )  # fmt: skip
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,7 @@ class Job:
     suffix: str
     known: Path | None = None
     missing: Path | None = None
+    keep_known: bool = False
     save: bool = False
     overwrite: bool = False
     retries: int = 1
@@ -60,7 +61,8 @@ class Job:
         # Not `with_suffix`: a name may have dots of its own.
         saved = self.folder / f"{self.name}.npz" if self.save else None
         image = self.folder / f"{self.name}{self.suffix}"
-        return Outputs(image, self.folder / f"{self.name}-std.tif", saved)
+        std = self.folder / f"{self.name}-std.tif"
+        return Outputs(image, std, saved, keep_known=self.keep_known)
 
     def record(self, kind: str = "json") -> Path:
         """Its file of this kind beside its record."""
@@ -69,6 +71,8 @@ class Job:
     def key(self) -> str:
         """Hash of all that its answer depends on. Raises OSError where a file cannot be read."""
         chosen = {k: described(v) for k, v in self.options.items() if k not in NO_SETTINGS}
+        if self.keep_known:  # keys of before it was there are as they were
+            chosen["keep_known"] = True
         found = hashlib.sha256(json.dumps(chosen, sort_keys=True, default=described).encode())
         for role in ("image", "known", "missing"):
             path = getattr(self, role)
@@ -141,7 +145,7 @@ def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
     _refuse_what_is_not_ours(job)
     start = time.monotonic()
     loaded, mask = load(job.image, job.known, job.missing)
-    job.outputs.check(loaded)
+    job.outputs.check(loaded, mask)
     key = job.key()
     with deferred_interrupt() as interrupt:
         options = job.options | {"progress": False, "callback": callback}

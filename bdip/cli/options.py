@@ -74,6 +74,10 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
         "--overlap", metavar="N", type=int, help="pixels that neighbouring tiles share [an eighth]"
     )
     parser.add_argument(
+        "--keep-known", action="store_true",
+        help="fill in what is missing, and leave the known pixels as they are: for pictures without noise",
+    )  # fmt: skip
+    parser.add_argument(
         "--holdout", metavar="SHARE", type=float,
         help="hide this share of the known pixels, such as 0.02, and check the answer on them",
     )  # fmt: skip

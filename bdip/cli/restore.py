@@ -46,11 +46,15 @@ def restore(options: argparse.Namespace) -> int:
     if options.downsample and loaded.alpha is not None:
         print("bdip: transparency is not kept, for the answer is of another size", file=sys.stderr)
         loaded = replace(loaded, alpha=None)
+    chosen = _chosen(options)
+    if options.keep_known and chosen["operator"] is not None:
+        raise UsageError(
+            "--keep-known: pixels of IN are none of OUT's where it is blurred or smaller: leave it out."
+        )
     outputs, record = _outputs(options)
-    outputs.check(loaded)
+    outputs.check(loaded, mask)
     preview = [Path(options.preview)] if options.preview else []
     check_free(options, *outputs.paths, *preview, record=record)
-    chosen = _chosen(options)
     if options.estimate:
         return _estimate(loaded.pixels, mask, chosen, options.json)
 
@@ -107,14 +111,15 @@ def resume(options: argparse.Namespace) -> int:
 
 def _outputs(options: argparse.Namespace) -> tuple[Outputs, Path]:
     """The files to write, each in a folder that is there, and the record of the run."""
-    asked = [Path(name) if name else None for name in (options.save, options.report)]
-    for path in (*asked, Path(options.preview) if options.preview else None):
+    save, report = (Path(name) if name else None for name in (options.save, options.report))
+    for path in (save, report, Path(options.preview) if options.preview else None):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}: make it first.")
     if options.preview and Path(options.preview).suffix.lower() != ".png":
         raise UsageError(f"--preview {options.preview} is no PNG file: end its name in .png.")
     image = Path(options.output)
-    return Outputs.of(image, *asked), image.with_name(f"{stem_of(image)}-run.json")
+    outputs = Outputs.of(image, save, report, options.keep_known)
+    return outputs, image.with_name(f"{stem_of(image)}-run.json")
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:

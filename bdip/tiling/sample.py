@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bdip import api
+from bdip.answer import given
 from bdip.chain import DivergedError, Progress
 from bdip.checkpoint import as_checkpoint
 from bdip.likelihood import PoissonGaussian
@@ -242,4 +243,5 @@ def _assembled(whole: Whole, blended: Answer, found: list[Posterior], seed: int)
         reported=units.reported,
         holdout=None if whole.measured is None else units.image(whole.measured),
         probe=joined_probe(found, units.channel_axis),
+        input=given(whole.problem, units, whole.measured),
     )
