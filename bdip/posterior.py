@@ -233,23 +233,32 @@ class Posterior(Views):
         numbers = {f"holdout_{name}": value for name, value in found.items()}
         return {"holdout_pixels": len(predicted[0]), **numbers}
 
-    def filled(self) -> NDArray[np.float32]:
-        """The input with its missing pixels filled in: the mean there, the observed ones as they were given.
+    def filled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The input with its missing pixels filled in, and its standard deviation, for a picture without noise.
 
-        For a picture without noise: where there is some, `mean` is nearer to the truth at observed pixels, too.
-        In the mean's shape (H, W[, C]) and the image's units; `std` holds at the filled pixels alone.
+        Observed pixels are as they were given, with a standard deviation of 0; missing ones have the mean, and √(std² + s²),
+        s² being the mean square of what the draws leave of the observed pixels: where it is no noise, it is part of
+        the picture that the generator cannot say, and the missing pixels have as much of it.
+
+        Both in the mean's shape (H, W[, C]) and the image's units. Where observed pixels have noise, `mean` and `std` are nearer to the truth.
 
         Raises ValueError where the data are no pixels of the image (an `operator`), or not in the file (of older versions).
 
-        >>> bool((posterior.filled() == posterior.input).all())  # nothing was missing
-        True
+        >>> image, std = posterior.filled()
+        >>> bool((image == posterior.input).all()), float(std.max())  # nothing was missing
+        (True, 0.0)
         """
         operator = self.settings.get("operator", "Identity")
         if self.input is None:
             raise ValueError("the input is not in this file: use posterior.mean.")
         if operator != "Identity" or self.input.shape != self.mean.shape:
             raise ValueError(f"the input is of an operator ({operator}): use posterior.mean.")
-        return np.where(np.isnan(self.input), self.mean, self.input)
+        missing = np.isnan(self.input)
+        shown = ~missing if self.holdout is None else ~missing & np.isnan(self.holdout)
+        left = ((self.input - self.mean) ** 2 + self.std**2)[shown]
+        left = left[np.isfinite(left)]  # nothing of a descent, nor of tiles that were not begun
+        std = np.sqrt(self.std**2 + (left.mean() if left.size else np.float32(np.nan)))
+        return np.where(missing, self.mean, self.input), np.where(missing, std, np.float32(0))
 
     def held_out(self) -> tuple[Any, Any, Any]:
         """Of the n pixels held out (n, C): what was measured, and its prediction N(mean, std² + σ²).

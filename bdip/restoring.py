@@ -19,7 +19,7 @@ Written = dict[str, Path]  # the files written, by what they are
 class Outputs:
     """The files that are to be written; those that were not asked for are None.
 
-    `keep_known`: known pixels are written as they were loaded, and a standard deviation of 0.
+    `keep_known`: known pixels are written as they were loaded, and the standard deviation of `Posterior.filled`.
     """
 
     image: Path
@@ -88,9 +88,8 @@ def write(posterior: Posterior, outputs: Outputs, loaded: Loaded, title: str) ->
     Where a tiled run was interrupted before a tile was begun, there is only the input to write.
     """
     as_loaded, std = ~np.isfinite(posterior.mean), posterior.std
-    if outputs.keep_known and posterior.input is not None:
-        known = ~np.isnan(posterior.input)
-        as_loaded, std = as_loaded | known, np.where(known, np.float32(0), std)
+    if outputs.keep_known:  # as loaded, for `filled` has float32 numbers
+        as_loaded, std = as_loaded | np.isfinite(np.asarray(posterior.input)), posterior.filled()[1]
     mean = np.where(as_loaded, loaded.pixels, posterior.mean) if as_loaded.any() else posterior.mean
     save_image(outputs.image, mean, like=loaded)
     written = {"image": outputs.image}

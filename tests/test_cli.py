@@ -49,10 +49,11 @@ def test_known_pixels_are_kept_on_request(folder, more):
     restored, std, posterior = imageio.imread("out.png"), imageio.imread("out-std.tif"), Posterior.load("p.npz")  # fmt: skip
     assert np.array_equal(restored[known], photo[known])
     assert np.array_equal(restored[~known], np.rint(np.clip(posterior.mean, 0, 255))[~known])
-    assert np.array_equal(std, np.where(known, 0, posterior.std))
+    assert np.array_equal(std, posterior.filled()[1])
+    assert np.array_equal(std == 0, known)
+    assert (std > posterior.std)[~known].all()
     assert np.array_equal(np.isnan(posterior.input), ~known)
-    assert np.array_equal(posterior.filled()[known], photo[known])
-    assert np.array_equal(posterior.filled()[~known], posterior.mean[~known])
+    assert np.array_equal(posterior.filled()[0], np.where(known, photo, posterior.mean))
 
 
 def test_kept_pixels_of_floats_are_the_same_to_the_last_digit(folder):
@@ -182,8 +183,9 @@ def test_bad_names_of_pages_and_previews_are_refused_before_any_work(
     assert not (folder / "out.png").exists()
 
 
-def test_a_descent_writes_no_uncertainty(folder):
-    assert main(["restore", "photo.png", "-o", "out.png", "--sampler", "adam", *TINY]) == 0
+@pytest.mark.parametrize("more", [[], ["--known", "known.png", "--keep-known"]])
+def test_a_descent_writes_no_uncertainty(folder, more):
+    assert main(["restore", "photo.png", "-o", "out.png", "--sampler", "adam", *more, *TINY]) == 0
     assert not (folder / "out-std.tif").exists()
 
 

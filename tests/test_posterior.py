@@ -36,9 +36,13 @@ def made(chi2=None, reported=("noise std: 12.5, estimated",), **changes):
 
 
 def test_missing_pixels_are_filled_with_the_mean_and_observed_ones_left_alone():
-    given = np.array([[1, 2, np.nan]], np.float32)
-    mean = np.array([[10, 20, 30]], np.float32)
-    assert made(mean=mean, std=mean, input=given).filled().tolist() == [[1, 2, 30]]
+    """Its standard deviation counts what is left of the observed ones: here (3² + 1) and (5² + 1), 18 on average."""
+    given, mean = np.array([[7, 25, np.nan, 4]], np.float32), np.array([[10, 20, 30, 0]], np.float32)  # fmt: skip
+    held = np.array([[np.nan, np.nan, np.nan, 4]], np.float32)  # not shown to the sampler
+    std = np.array([[1, 1, 2, 9]], np.float32)
+    image, spread = made(mean=mean, std=std, input=given, holdout=held).filled()
+    assert image.tolist() == [[7, 25, 30, 4]]
+    np.testing.assert_allclose(spread, [[0, 0, np.sqrt(2**2 + 18), 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
