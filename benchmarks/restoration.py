@@ -13,6 +13,7 @@ two runs at once need two names, and `--merge` joins them.
 """
 
 import argparse
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from time import perf_counter
@@ -178,14 +179,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 def line(protocol: str, task: str, method: str, rows: list[dict[str, Any]]) -> str:
     """A line of the table."""
     own = [row for row in rows if row["method"] == method]
-    value, error = averaged([row["psnr"] for row in own])
     cells = [protocol, task, method, str(len({row["picture"] for row in own})), str(len(own))]
-    cells += [f"{value:.2f} ± {error:.2f}", f"{np.mean([row['ssim'] for row in own]):.3f}"]
+    cells += [averaged(row["psnr"] for row in own), f"{np.mean([row['ssim'] for row in own]):.3f}"]
     peer = rival(rows)
     found = gains(rows, method, peer)
-    cells.append("–" if method == peer or not found else f"{gained(found)} ({peer})")
+    cells.append("–" if method == peer or not found else f"{averaged(found, '+')} ({peer})")
     kept = [row["psnr_filled"] for row in own if "psnr_filled" in row]
-    cells.append("{:.2f} ± {:.2f}".format(*averaged(kept)) if kept else "–")
+    cells.append(averaged(kept) if kept else "–")
     gaps = [row["psnr"] - row["draw"] for row in own if "draw" in row]
     cells.append(f"{np.mean(gaps):.2f}" if gaps else "–")
     for name, digits in (("chi2", 3), ("coverage", 3), ("coverage_filled", 3), ("seconds", 0)):
@@ -194,10 +194,11 @@ def line(protocol: str, task: str, method: str, rows: list[dict[str, Any]]) -> s
     return "| " + " | ".join(cells) + " |"
 
 
-def averaged(values: list[float]) -> tuple[float, float]:
-    """Mean and its standard error, over runs as they are: NaN of one."""
-    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-    return float(np.mean(values)), float(error)
+def averaged(values: Iterable[float], sign: str = "") -> str:
+    """Their mean with its standard error, over runs as they are, in words; of one run, without."""
+    runs = list(values)
+    mean = f"{np.mean(runs):{sign}.2f}"
+    return mean if len(runs) == 1 else f"{mean} ± {np.std(runs, ddof=1) / len(runs) ** 0.5:.2f}"
 
 
 def rival(rows: list[dict[str, Any]]) -> str:
@@ -216,11 +217,6 @@ def gains(rows: list[dict[str, Any]], method: str, other: str, score: str = "psn
         for (name, picture, seed), value in scores.items()
         if name == method and (other, picture, seed) in scores
     ]
-
-
-def gained(found: list[float]) -> str:
-    """Their mean with its standard error, in words."""
-    return "{:+.2f} ± {:.2f}".format(*averaged(found))
 
 
 def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -248,7 +244,7 @@ def margins(rows: list[dict[str, Any]]) -> str:
         others = dict.fromkeys(r["method"] for r in some if r["method"] != "bdip")
         for (score, words), method in product(SCORES.items(), others):
             if found := gains(some, "bdip", method, score):
-                cells = f"{gained(found)} | {min(found):+.2f} | {max(found):+.2f}"
+                cells = f"{averaged(found, '+')} | {min(found):+.2f} | {max(found):+.2f}"
                 lines.append(f"| {name}{words} | {method} | {cells} |")
     return "\n".join(lines)
 

@@ -30,7 +30,7 @@ CASES = {
     "too close": ({"chi2": 0.8}, ("χ² is 0.800", "closer than the noise allows", "noise_std")),
     "σ raised": (
         {"chi2": 0.31, "noise_raised": 1},
-        ("χ² is 0.310", "σ was assumed larger than the noise", "safe side"),
+        ("χ² is 0.310", "σ was assumed larger than the noise", "posterior.filled() counts it"),
     ),
     "overfitting": (FALLING, ("still learning the noise", "0.950 to 0.800", "15 standard errors")),
     "falling, σ raised": (

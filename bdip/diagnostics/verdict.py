@@ -99,7 +99,8 @@ def _level(said: _Numbers) -> Iterator[str]:
     elif chi2 < 1 - allowed and said["noise_raised"] == 1:
         yield (
             f"{value}: σ was assumed larger than the noise found, for no picture is taken to be known "
-            "better: error bars are on the safe side; noise_std says otherwise"
+            "better; noise_std says otherwise. What is left over is taken for noise: in a picture without any it is missing "
+            "from std, and posterior.filled() counts it"
         )
     elif chi2 < 1 - allowed:
         yield (
