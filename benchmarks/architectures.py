@@ -10,6 +10,7 @@ Pictures of set11 averaged to 128 × 128 pixels and cut to the middle; noise and
 - `denoise`: σ = 25/255;
 - `inpaint`: half of the pixels missing, σ = 10/255;
 - `hole`: a quarter of the width, square, missing in the middle, σ = 10/255; the figures are those of the hole;
+- `text`: lines of text over the picture, σ = 10/255; the figures are those of what is under it;
 - `gp`: the picture of the GP-DIP repository (Cheng et al., CVPR 2019), 64 × 64 pixels of which half are missing and none is noisy, σ told
   5/255; "put back" is the mean with the observed pixels as they were.
 
@@ -35,7 +36,7 @@ from bdip.diagnostics import coverage, psnr
 from bdip.networks.base import Generator
 from bdip.samplers import Adam, Constant, Mclmc, Sampler
 from bdip.settings import WARMUP_SHARE
-from benchmarks import images, record
+from benchmarks import degrading, images, record
 
 BASE = "hourglass"
 
@@ -132,7 +133,7 @@ VARIANTS: dict[str, Change] = {
     "4 chains, a quarter as long": Change(options={"chains": 4}),
 }
 PICTURES = ("peppers256", "house", "barbara")
-STD = {"denoise": 25, "inpaint": 10, "hole": 10, "gp": 5}  # told, of 255
+STD = {"denoise": 25, "inpaint": 10, "hole": 10, "text": 10, "gp": 5}  # told, of 255
 TASKS = tuple(STD)
 GP = "gp/inpaint64"
 METHODS = ("mclmc", "adam")
@@ -155,7 +156,7 @@ def measure(
         clean = images.crop(picture, pixels)
         mask = seen(task, clean.shape, seed)
         data = images.add_noise(clean, std, seed)
-    counted = ~mask if task == "hole" else np.ones(clean.shape, bool)
+    counted = ~mask if task in ("hole", "text") else np.ones(clean.shape, bool)
     change = VARIANTS[variant]
     each = steps // change.options.get("chains", 1)
     kept = each - int(WARMUP_SHARE * each)
@@ -205,6 +206,8 @@ def seen(task: str, shape: tuple[int, ...], seed: int) -> NDArray[np.bool_]:
     """Which pixels are observed."""
     if task == "inpaint":
         return images.random_mask(shape, 0.5, seed)
+    if task == "text":
+        return ~degrading.text(*shape)
     mask = np.ones(shape, bool)
     if task == "hole":
         middle = tuple(slice(3 * n // 8, 5 * n // 8) for n in shape)

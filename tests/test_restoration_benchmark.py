@@ -71,6 +71,10 @@ def test_the_hole_is_a_quarter_of_the_width():
     assert (~architectures.seen("hole", (64, 64), 0)).sum() == 16**2
 
 
+def test_what_is_under_the_text_is_not_seen():
+    assert np.array_equal(~architectures.seen("text", (64, 48), 0), degrading.text(64, 48))
+
+
 def test_rounding_of_steps_of_one_grey_level_is_uniform():
     # a value rounded to whole numbers is off by √(1/12) of one (uniform law)
     assert degrading.rounding_std([1] * 64) == pytest.approx(1 / math.sqrt(12) / 255)
