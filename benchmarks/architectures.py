@@ -176,7 +176,7 @@ def measure(
     if method == "adam":
         return row | {"psnr": float(np.max(curve["counted of draw"])), "last": row["psnr"]}
     if task == "gp":
-        row["put_back"] = psnr(clean, np.where(mask, clean, posterior.mean))
+        row["put_back"] = psnr(clean, degrading.put_back(mask, clean, posterior.mean))
     held = coverage(clean[counted], posterior.mean[counted], posterior.std[counted])
     return row | {"coverage": held, **posterior.diagnostics}
 

@@ -59,8 +59,13 @@ def written_on(clean: Image, seed: int) -> Degraded:
 
 def masked(clean: Image, mask: NDArray[np.bool_]) -> Degraded:
     """The picture where the mask is True."""
-    data = np.where(mask if clean.ndim == 2 else mask[..., None], clean, 0).astype(np.float32)
+    data = put_back(mask, clean, np.zeros_like(clean)).astype(np.float32)
     return Degraded(data, INPAINTING_STD, peers.inpainted(data, mask), mask)
+
+
+def put_back(mask: NDArray[np.bool_], observed: Image, image: Image) -> Image:
+    """The image (H, W) or (H, W, C), but where the mask (H, W) is True the pixels that were observed."""
+    return np.where(mask if image.ndim == 2 else mask[..., None], observed, image)
 
 
 def text(height: int, width: int) -> NDArray[np.bool_]:

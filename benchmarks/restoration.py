@@ -27,7 +27,7 @@ from bdip.compare import follow
 from bdip.diagnostics import coverage, psnr
 from bdip.plot import plot_rows
 from benchmarks import images, record
-from benchmarks.degrading import TASKS, Degraded
+from benchmarks.degrading import TASKS, Degraded, put_back
 from benchmarks.generators import sized
 from benchmarks.scoring import luminance, ssim
 
@@ -90,16 +90,12 @@ def measure(
             "ssim": ssim(judge(clean), judge(image)),
         }
         if degraded.mask is not None:
-            scores["psnr_filled"] = psnr(judge(clean), judge(filled(image, degraded)))
+            scores["psnr_filled"] = psnr(
+                judge(clean), judge(put_back(degraded.mask, degraded.data, image))
+            )
         rows.append({**key, "method": method, **scores, **told})
         keep(image, key, method)
     return rows
-
-
-def filled(image: Image, degraded: Degraded) -> Image:
-    """The image, but the pixels that were observed, and have no noise, as they were."""
-    mask = np.asarray(degraded.mask)
-    return np.where(mask if image.ndim == 2 else mask[..., None], degraded.data, image)
 
 
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
