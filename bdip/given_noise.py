@@ -20,12 +20,13 @@ EXPECTED = "expected a positive number in the image's units; leave it out to hav
 
 
 class Given(NamedTuple):
-    """The law in the unit range; its typical σ in the image's units; in JSON types; a note, or ""."""
+    """The law in the unit range; its typical σ in the image's units; in JSON types; a note, or ""; whether an estimate was raised."""
 
     law: Noise
     noise_std: float
     described: dict[str, Any]
     note: str
+    raised: bool = False
 
 
 class Scale(NamedTuple):
@@ -88,16 +89,15 @@ def _estimated(
         )
     std = max(estimate, least)
     note = f"noise std: {std * span:.4g}, estimated"
-    if estimate < least:
+    raised = estimate < least
+    if raised:
         note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
-        if not observed.all():
-            note += "; --keep-known, or posterior.filled(), leaves observed pixels as they are"
     if asked is None:
         described = {"name": "Gaussian", "std": std * span}
-        return Given(Gaussian(jnp.float32(std)), std * span, described, note)
+        return Given(Gaussian(jnp.float32(std)), std * span, described, note, raised)
     law = UnknownGaussian(jnp.float32(std))
     described = {"name": "UnknownGaussian", "start": std * span, "prior_count": law.prior_count}
-    return Given(law, std * span, described, f"{note}, and sampled from there")
+    return Given(law, std * span, described, f"{note}, and sampled from there", raised)
 
 
 def _map(stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale) -> Given:

@@ -36,6 +36,8 @@ MOST_COLOURS = 4
 MOST_AXES = 3  # of a grid: signals, images, volumes
 # Of the greatest, by which sums of weights miss a whole number through rounding.
 ROUNDING = 1e-5
+# What users may ask for where the posterior is wider than the noise of what was observed.
+KEEPING = "--keep-known, or posterior.filled(), leaves observed pixels as they are"
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -150,7 +152,8 @@ def pose(
     found = given_noise(noise_std, noise, unit, observed, scale)
     share = float(observed.mean())
     mask_note = "" if observed.all() else f"observed {100 * share:.1f} % of pixels"
-    notes = [*notes, mask_note, range_note, found.note]
+    fills = found.raised and share < 1 and isinstance(operator, Identity)
+    notes = [*notes, mask_note, range_note, found.note, KEEPING if fills else ""]
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
     if not operator.linear:

@@ -6,11 +6,12 @@ import pytest
 
 from bdip.given_noise import LEAST_ESTIMATE
 from bdip.noise import estimate_noise_std
-from bdip.operators import Downsample, Mask
+from bdip.operators import Blur, Downsample, Mask
 from bdip.problem import ProblemError, pose
 
 RNG = np.random.default_rng(0)
 GREY = RNG.random((5, 7))
+SOME = np.arange(1024).reshape(32, 32) > 5
 HALF = RNG.random((5, 7)) < 0.5
 
 
@@ -144,11 +145,18 @@ def test_noise_is_estimated_in_the_units_of_the_image_and_the_user_is_told():
     assert units.reported == (f"noise std: {255 * expected:.4g}, estimated",)
 
 
-@pytest.mark.parametrize("mask", [None, np.arange(1024).reshape(32, 32) > 5], ids=["all", "mask"])
-def test_an_estimate_below_five_grey_levels_is_raised_to_it_and_the_user_is_told(mask):
-    problem, units = pose(np.full((32, 32), 7, np.uint8), mask)
+@pytest.mark.parametrize(
+    ("mask", "operator", "fillable"),
+    [(None, None, False), (SOME, None, True), (SOME, Blur.gaussian(1.0), False)],
+    ids=["all", "mask", "mask of a blurred image"],
+)
+def test_an_estimate_below_five_grey_levels_is_raised_to_it_and_the_user_is_told(
+    mask, operator, fillable
+):
+    problem, units = pose(np.full((32, 32), 7, np.uint8), mask, operator=operator)
     assert problem.noise_std == pytest.approx(LEAST_ESTIMATE)
-    assert "raised to 5/255" in units.reported[-1]
+    assert any("raised to 5/255" in note for note in units.reported)
+    assert any("posterior.filled()" in note for note in units.reported) == fillable
 
 
 def test_the_image_may_be_larger_than_the_data():
