@@ -3,6 +3,7 @@
     python -m benchmarks.restoration --protocol quick                          # minutes
     python -m benchmarks.restoration --tasks denoise-25 --seeds 0 1 2          # the `cpu` protocol, 128 × 128 pixels
     python -m benchmarks.restoration --protocol crops                          # 128 × 128 pixels cut out of each, not averaged
+    python -m benchmarks.restoration --protocol long                           # as `cpu`, with three times the steps
     python -m benchmarks.restoration --protocol full                           # the papers' sizes, for a GPU
     python -m benchmarks.restoration --methods --sheets build/sheets           # tables and pictures of what is there
 
@@ -60,6 +61,8 @@ PROTOCOLS = {
     "quick": Protocol(48, 3, 16, 2, 600, 1500),
     "cpu": Protocol(128, 4, 48, None, 3000, 20_000),
     "crops": Protocol(128, 4, 48, None, 3000, 20_000, cut=True),
+    # As `cpu`: what `bdip.sample` does by itself, and as many steps as the descent's paper has for half-missing pictures.
+    "long": Protocol(128, 4, 48, None, 11_000, 60_000),
     "full": Protocol(None, 5, 128, None, 3000, 20_000),
 }
 METHODS = ("classical", "dip", "gp-dip", "bdip")
