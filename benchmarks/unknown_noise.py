@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--pictures", nargs="+", default=PICTURES)
     parser.add_argument("--stds", nargs="+", type=float, default=[10, 25, 50])
     parser.add_argument("--noise", nargs="+", default=["known", "sample"])
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3000, help="0: until it ends by itself")
     parser.add_argument("--cold", type=float, help="step size after the warm-up [the default's]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="unknown-noise", help="of the file in results/")
@@ -98,7 +98,12 @@ def main() -> None:
         for name in options.pictures:
             for noise in options.noise:
                 row = measure(
-                    name, std, noise, steps=options.steps, seed=options.seed, step_size=schedule
+                    name,
+                    std,
+                    noise,
+                    steps=options.steps or None,
+                    seed=options.seed,
+                    step_size=schedule,
                 )
                 rows.append(row)
                 print(line(row), flush=True)
