@@ -192,6 +192,7 @@ class Posterior(Views):
                 "complete": self.complete,
                 "uncertain": bool(np.isfinite(self.std).any()),
                 "noise_raised": any("raised" in note for note in self._notes_on("noise std")),
+                "noise_sampled": self._sampled,
                 "chains": len(self.trace["chi2"]),
                 # Files of bdip 0.1 do not have the number itself.
                 "observed_values": settings.get(

@@ -152,6 +152,16 @@ def test_a_noise_that_was_raised_explains_a_small_chi2(note, said):
     assert ("σ was assumed larger than the noise found" in text) is said
 
 
+@pytest.mark.parametrize(("other", "said"), [(4.0, True), (5.0, False)])
+def test_a_sampled_noise_that_goes_to_and_fro_between_two_values_is_told(other, said):
+    # Ten steps at each, again and again: the mean of so few visits is not known to 1 %.
+    noise_std = np.where(np.arange(40)[None] // 10 % 2, 5.0, other).astype(np.float32)
+    chi2 = np.ones_like(noise_std)
+    posterior = made(chi2)
+    sampled = replace(posterior, trace={**posterior.trace, "noise_std": noise_std})
+    assert ("it wanders" in sampled.summary()) is said
+
+
 def test_held_out_pixels_are_judged_by_the_spread_of_answer_and_noise_together():
     settings = {**SETTINGS, "noise_std": 4.0, "channel_axis": 0}
     mean, holdout = np.zeros((3, 4, 6), np.float32), np.full((3, 4, 6), np.nan, np.float32)

@@ -45,6 +45,10 @@ CASES = {
         {"chi2_block_1": 1.0, "chi2_block_4": 1.1, "chi2_fall": -0.1, "chi2_fall_error": 0.01},
         ("drifting away", "rises from 1.000 to 1.100", "smaller step_size"),
     ),
+    "σ wanders": (
+        {"chi2_error": 0.052, "noise_sampled": 1},
+        ("known to ± 2.6 % only", "more steps, or more chains", "noise_std"),
+    ),
     "chains apart": ({"rhat_median": 1.2}, ("R-hat is 1.20", "the chains disagree", "warm-up")),
     "halves apart": (
         {"rhat_median": 1.2, "chains": 1},
@@ -95,6 +99,8 @@ LUCK = np.sqrt(2 / 9216)
         {"chi2": 0.951 - 3 * LUCK, "chi2_error": 0.0},
         {"chi2_fall": 0.019, "chi2_fall_error": 0.001},  # sure, and of no importance
         {"chi2_fall": 0.1, "chi2_fall_error": 0.04},  # large, and not sure
+        {"chi2_error": 0.02, "noise_sampled": 1},  # 1 % of σ
+        {"chi2_error": 0.05, "noise_sampled": 0},  # σ is known
         {"rhat_median": 1.1, "rhat_95": 1.1},
         {"mcse_ratio": 0.15},  # 10 log₁₀(1 + 0.0225) = 0.097 dB
         {"holdout_coverage_90": 0.861, "holdout_coverage_90_error": 0.0},

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 SURE = 3.0
 # χ² within this of 1 is close enough: σ itself is seldom known to 2.5 %, which moves χ² by 5 %.
 CHI2_SLACK = 0.05
-# A trend of χ² smaller than this does not matter, however surely it is seen: it is 1 % of σ.
+# A trend of χ² smaller than this does not matter, however surely it is seen: it is 1 % of σ. Nor does an error.
 LEAST_DRIFT = 0.02
 # R̂ above which halves or chains disagree: Gelman & Rubin's rule (Gelman et al., Bayesian Data Analysis,
 # 3rd ed., 2013, p. 287). Vehtari et al. (2021) ask for 1.01, which takes 400 effective draws.
@@ -25,8 +25,8 @@ def verdict(numbers: Mapping[str, float]) -> tuple[str, ...]:
     """One sentence a finding, in order of weight; a single one where nothing is wrong.
 
     `numbers` are `Posterior.diagnostics` and beside them "complete", "uncertain" (the method gives a
-    standard deviation), "noise_raised" (σ was assumed larger than its estimate), each 0 or 1, "chains"
-    and "observed_values" (their number n). Of what is absent or NaN nothing is said.
+    standard deviation), "noise_raised" (σ was assumed larger than its estimate), "noise_sampled" (σ was drawn with the weights),
+    each 0 or 1, "chains" and "observed_values" (their number n). Of what is absent or NaN nothing is said.
 
     >>> verdict({"chi2": float("nan"), "complete": 1})
     ('nothing was kept after the warm-up: run longer, or lower warmup',)
@@ -38,7 +38,7 @@ def verdict(numbers: Mapping[str, float]) -> tuple[str, ...]:
     if said["uncertain"] == 0:
         return (*found, *_of_descent(said))
     found += list(_drift(said)) or list(_level(said))  # the level of what still moves says little
-    found += [*_agreement(said), *_precision(said), *_held_out(said)]
+    found += [*_sampled_noise(said), *_agreement(said), *_precision(said), *_held_out(said)]
     return tuple(found) or (_nothing(said),)
 
 
@@ -106,6 +106,16 @@ def _level(said: _Numbers) -> Iterator[str]:
         yield (
             f"{value}: the draws fit the data closer than the noise allows: either noise_std is too "
             "large, or the generator has learned noise: check noise_std, or use a narrower generator"
+        )
+
+
+def _sampled_noise(said: _Numbers) -> Iterator[str]:
+    """Whether the mean of a sampled σ is known: χ², in units of that mean, goes with σ²."""
+    error = said["chi2_error"]
+    if said["noise_sampled"] == 1 and error > LEAST_DRIFT:
+        yield (
+            f"the noise found is known to ± {100 * error / 2:.1f} % only: it wanders, for some faint texture is noise to "
+            "some draws and picture to others: take more steps, or more chains, or measure the noise and give noise_std"
         )
 
 
