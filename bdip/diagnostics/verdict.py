@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 SURE = 3.0
 # χ² within this of 1 is close enough: σ itself is seldom known to 2.5 %, which moves χ² by 5 %.
 CHI2_SLACK = 0.05
-# A trend of χ² smaller than this does not matter, however surely it is seen: it is 1 % of σ. Nor does an error.
+# A trend of χ² smaller than this does not matter, however surely it is seen: it is 1 % of σ. Nor does so small an error of a σ that is sampled.
 LEAST_DRIFT = 0.02
 # R̂ above which halves or chains disagree: Gelman & Rubin's rule (Gelman et al., Bayesian Data Analysis,
 # 3rd ed., 2013, p. 287). Vehtari et al. (2021) ask for 1.01, which takes 400 effective draws.
