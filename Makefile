@@ -7,11 +7,11 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(VENV)/core.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: help environment demo test test-slow exactness mutations lint format types notebooks readme docs pictures package clean
+.PHONY: help setup demo test test-slow exactness mutations lint format types notebooks readme docs pictures package clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make environment  all that the others need, installed into .venv"
+	@echo "make setup      all that the others need, installed into .venv"
 	@echo "make demo       restore a photograph and write pictures to demo/ (minutes)"
 	@echo "make test       tests and docstring examples, without the slow ones"
 	@echo "make test-slow  the slow ones"
@@ -38,7 +38,7 @@ $(DEV): $(CORE)
 	@touch $@
 
 # What all the others but `demo` need.
-environment: $(DEV)
+setup: $(DEV)
 
 demo: $(CORE)
 	@$(BIN)/python -m bdip demo --output demo

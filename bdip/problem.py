@@ -150,10 +150,10 @@ def pose(
     floor = _keeps_units(gain)
     scale = Scale(low, high - low, array.shape, data_axis, base, floor)
     found = given_noise(noise_std, noise, unit, observed, scale)
-    share = float(observed.mean())
-    mask_note = "" if observed.all() else f"observed {100 * share:.1f} % of pixels"
-    fills = found.raised and share < 1 and isinstance(operator, Identity)
-    notes = [*notes, mask_note, range_note, found.note, KEEPING if fills else ""]
+    share, whole = float(observed.mean()), bool(observed.all())
+    mask_note = "" if whole else f"observed {100 * share:.1f} % of pixels"
+    fillable = found.raised and not whole and isinstance(operator, Identity)
+    notes = [*notes, mask_note, range_note, found.note, KEEPING if fillable else ""]
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
     if not operator.linear:

@@ -98,13 +98,8 @@ def main() -> None:
         for name in options.pictures:
             for noise in options.noise:
                 row = measure(
-                    name,
-                    std,
-                    noise,
-                    steps=options.steps or None,
-                    seed=options.seed,
-                    step_size=schedule,
-                )
+                    name, std, noise, steps=options.steps or None, seed=options.seed, step_size=schedule,
+                )  # fmt: skip
                 rows.append(row)
                 print(line(row), flush=True)
                 path = record.save(options.name, rows)
