@@ -19,11 +19,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time, HOMES
     from bdip.chain import DivergedError, Progress
     from bdip.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
     from bdip.errors import MissingExtraError, ProblemError, TooFewDrawsError
+    from bdip.jpeg import load_jpeg
     from bdip.likelihood import PoissonGaussian
     from bdip.live import Live
     from bdip.memory import Estimate, TooLargeError
     from bdip.networks import DeepDecoder, Hourglass, Pyramid, ResNet, UNet
     from bdip.operators import (
+        JPEG,
         Blur,
         Downsample,
         Fourier,
@@ -40,12 +42,43 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time, HOMES
     from bdip.tiling import sample_tiled
 
 __all__ = [
-    "Blur", "Checkpoint", "CheckpointError", "CheckpointWarning", "DeepDecoder", "DivergedError",
-    "DivergedWarning", "Downsample", "Estimate", "Fourier", "FromFunction", "FromMatrix",
-    "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic", "PoissonGaussian",
-    "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Pyramid", "Radon", "ResNet",
-    "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet", "__version__",
-    "estimate", "sample", "sample_tiled",
+    "JPEG",
+    "Blur",
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointWarning",
+    "DeepDecoder",
+    "DivergedError",
+    "DivergedWarning",
+    "Downsample",
+    "Estimate",
+    "Fourier",
+    "FromFunction",
+    "FromMatrix",
+    "Hourglass",
+    "Identity",
+    "Live",
+    "Mask",
+    "MissingExtraError",
+    "Mosaic",
+    "PoissonGaussian",
+    "Posterior",
+    "PosteriorFileError",
+    "ProblemError",
+    "Progress",
+    "Pyramid",
+    "Radon",
+    "ResNet",
+    "Settings",
+    "SettingsError",
+    "TooFewDrawsError",
+    "TooLargeError",
+    "UNet",
+    "__version__",
+    "estimate",
+    "load_jpeg",
+    "sample",
+    "sample_tiled",
 ]  # fmt: skip
 
 # Module of bdip -> the public names that it is the home of, as above.
@@ -54,11 +87,12 @@ HOMES = {
     "chain": "DivergedError Progress",
     "checkpoint": "Checkpoint CheckpointError CheckpointWarning",
     "errors": "MissingExtraError ProblemError TooFewDrawsError",
+    "jpeg": "load_jpeg",
     "likelihood": "PoissonGaussian",
     "live": "Live",
     "memory": "Estimate TooLargeError",
     "networks": "DeepDecoder Hourglass Pyramid ResNet UNet",
-    "operators": "Blur Downsample Fourier FromFunction FromMatrix Identity Mask Mosaic Radon",
+    "operators": "Blur Downsample Fourier FromFunction FromMatrix Identity JPEG Mask Mosaic Radon",
     "posterior": "Posterior PosteriorFileError",
     "recovery": "DivergedWarning",
     "settings": "Settings SettingsError",

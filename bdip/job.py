@@ -98,6 +98,7 @@ def record_of(job: Job) -> dict[str, Any]:
         "sampler": described(job.sampler),
         "generator": described(job.network),
         "operator": type(job.problem.operator).__name__,
+        "rounded": job.problem.operator.rounded,
         "seed": int(job.seed),
         "holdout": described(job.holdout),
         "noise_std": job.units.noise_std,

@@ -193,6 +193,7 @@ class Posterior(Views):
                 "uncertain": bool(np.isfinite(self.std).any()),
                 "noise_raised": any("raised" in note for note in self._notes_on("noise std")),
                 "noise_sampled": self._sampled,
+                "rounded": self._rounded,
                 "chains": len(self.trace["chi2"]),
                 # Files of bdip 0.1 do not have the number itself.
                 "observed_values": settings.get(
@@ -381,7 +382,18 @@ class Posterior(Views):
 
     @property
     def _right_chi2(self) -> str:
-        return "about 1 whatever they are, for σ goes with them" if self._sampled else "1 is right"
+        if self._sampled:
+            return "about 1 whatever they are, for σ goes with them"
+        return (
+            "less than 1 is right: most that was rounded was small"
+            if self._rounded
+            else "1 is right"
+        )
+
+    @property
+    def _rounded(self) -> bool:
+        """Whether the noise is what rounding took away; of files of bdip 0.1 it never is."""
+        return bool(self.settings.get("rounded", False))
 
     @property
     def _sampled(self) -> bool:

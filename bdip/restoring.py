@@ -100,6 +100,7 @@ def write(posterior: Posterior, outputs: Outputs, loaded: Loaded, title: str) ->
         posterior.save(outputs.posterior)
         written["posterior"] = outputs.posterior
     if outputs.report is not None:
-        posterior.report(outputs.report, title=title)
+        decoded = loaded.pixels if posterior.settings.get("rounded") else None
+        posterior.report(outputs.report, input=decoded, title=title)
         written["report"] = outputs.report
     return written

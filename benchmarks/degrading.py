@@ -1,15 +1,16 @@
 """What is done to a picture before it is restored: noise, missing pixels, text, fewer pixels, JPEG."""
 
-import io
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageDraw, JpegImagePlugin
+from PIL import ImageDraw
 
 import bdip
 from benchmarks import images, peers
@@ -22,13 +23,17 @@ TEXT = "All pictures are of something else. "
 
 
 class Degraded(NamedTuple):
-    """The data, which pixels are observed, what made the data of the picture, σ (unit range), and the peers' answers."""
+    """The data, which pixels are observed, what made the data of the picture, σ (unit range), and the peers' answers.
+
+    `coded` is what `bdip` takes instead of the data: the numbers of a file, and what makes them of a picture.
+    """
 
     data: Image
     noise_std: float
     peers: dict[str, Image]
     mask: NDArray[np.bool_] | None = None
     operator: Any = None
+    coded: tuple[Image, Any] | None = None
 
 
 class Task(NamedTuple):
@@ -88,16 +93,17 @@ def fewer(factor: int, clean: Image, seed: int) -> Degraded:
 
 
 def compressed(quality: int, clean: Image, seed: int) -> Degraded:
-    """A JPEG of so much quality, decoded again; σ is that of its rounding."""
-    stream = io.BytesIO()
-    PillowImage.fromarray(np.rint(255 * clean).astype(np.uint8)).save(
-        stream, "JPEG", quality=quality
-    )
-    with PillowImage.open(stream) as picture:
-        assert isinstance(picture, JpegImagePlugin.JpegImageFile)
-        std = rounding_std(picture.quantization[0])
-        data = (np.asarray(picture) / 255).astype(np.float32)
-    return Degraded(data, std, peers.deblocked(data, std))
+    """A JPEG of so much quality, decoded again; σ is that of its rounding. `bdip` takes what is in the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "compressed.jpg"
+        PillowImage.fromarray(np.rint(255 * clean).astype(np.uint8)).save(path, quality=quality)
+        coefficients, operator = bdip.load_jpeg(path)
+        with PillowImage.open(path) as picture:
+            data = (np.asarray(picture) / 255).astype(np.float32)
+    std = rounding_std(np.asarray(operator.tables)[0])
+    levels = bdip.FromFunction(lambda image: 255 * image, lambda shape: shape)
+    coded = coefficients, operator @ levels
+    return Degraded(data, std, peers.deblocked(data, std), coded=coded)
 
 
 def rounding_std(steps: Any) -> float:

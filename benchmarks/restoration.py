@@ -106,9 +106,13 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     fixed = {} if run == "bdip" else {"steps": protocol.steps}
     scales = protocol.scales
     generator = sized(scales) if run == "bdip" else sized(scales, protocol.channels, SKIPS)
+    data, operator, noise_std = degraded.data, degraded.operator, degraded.noise_std
+    if run == "bdip" and degraded.coded is not None:
+        data, operator = degraded.coded
+        noise_std = operator.outer.noise_std
     started = perf_counter()
     posterior, curve, best = followed(
-        degraded.data, degraded.mask, clean, operator=degraded.operator, noise_std=degraded.noise_std,
+        data, degraded.mask, clean, operator=operator, noise_std=noise_std,
         sampler={"bdip": "mclmc", "dip": "adam+jitter+average"}.get(run, run), seed=seed,
         generator=generator, **(fixed or {"max_steps": protocol.most}),
     )  # fmt: skip
@@ -147,7 +151,7 @@ def followed(
 
     posterior, curve = follow(
         data, mask, clean=clean, scores={"oracle": look}, block=BLOCK, data_range=(0, 1),
-        channel_axis=-1 if clean.ndim == 3 else None, progress=False, **options,
+        channel_axis=-1 if data.ndim == 3 else None, progress=False, **options,
     )  # fmt: skip
     step = int(curve["step"][(best["look"] - 1) % len(curve["step"])])
     return posterior, curve, (step, best["image"])

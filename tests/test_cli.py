@@ -324,6 +324,24 @@ def test_restore_enlarges_and_sharpens(folder):
     assert imageio.imread("b.png").shape == (16, 16)
 
 
+def test_restore_undoes_jpeg(folder, capsys):
+    pixels = imageio.imread("photo.png")
+    imageio.imwrite("photo.jpg", pixels, quality=20)
+    words = ["--jpeg", "--report", "page.html", *TINY]
+    assert main(["restore", "photo.jpg", "-o", "out.png", *words]) == 0
+    assert imageio.imread("out.png").shape == imageio.imread("out-std.tif").shape == pixels.shape
+    with open("page.html", encoding="utf-8") as page:
+        assert ">input</span>" in page.read()
+    assert (
+        main(["restore", "photo.jpg", "-o", "b.png", "--downsample", "2", *words[:1], *TINY]) == 0
+    )
+    assert imageio.imread("b.png").shape == (32, 32)
+    for wrong in (["photo.png"], ["photo.jpg", "--noise-std", "3"]):
+        assert main(["restore", *wrong, "-o", "c.png", "--jpeg", *TINY]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "--jpeg" in line
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

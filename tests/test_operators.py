@@ -13,6 +13,7 @@ import skimage.transform
 from PIL import Image
 
 from bdip.operators import (
+    JPEG,
     REGISTRY,
     Blur,
     Downsample,
@@ -35,6 +36,7 @@ WEIGHTS = RNG.integers(0, 2, (4, 6, 1)).astype(np.float32)
 PSF = RNG.random((3, 4)).astype(np.float32)
 COILS = (RNG.normal(size=(4, 6, 2)) + 1j * RNG.normal(size=(4, 6, 2))).astype(np.complex64)
 MATRIX = RNG.normal(size=(7, 30)).astype(np.float32)
+STEPS = RNG.integers(1, 100, (3, 8, 8)).astype(np.float32)
 ANGLES = np.array([0.0, 30.0, 45.0, 77.0, 90.0, 160.0], np.float32)
 
 
@@ -67,6 +69,8 @@ CASES = {
     "sparse matrix": Case(FromMatrix(scipy.sparse.csr_array(MATRIX * (MATRIX > 1)), (5, 3, 2), (7, 1, 1)), (7, 1, 1)),
     "fourier": Case(Fourier()),
     "coils": Case(Fourier(COILS), (4, 6, 4)),
+    "jpeg": Case(JPEG(STEPS, (13, 21), (2, 1), (True, (1,))), (3 * 2 + 2 * 2 * 2, 64, 1)),
+    "jpeg of a grey picture": Case(JPEG(STEPS[:1], (9, 8)), (2, 64, 1)),
     "radon": Case(Radon(ANGLES), (8, 6, 2)),
     "radon of an odd size": Case(Radon(ANGLES), (7, 6, 1)),
     "mask after downsample": Case(Mask(WEIGHTS) @ Downsample(2)),

@@ -32,6 +32,11 @@ CASES = {
         {"chi2": 0.31, "noise_raised": 1},
         ("χ² is 0.310", "σ was assumed larger than the noise", "posterior.filled() counts it"),
     ),
+    "rounded, worse than that": ({"chi2": 1.3, "rounded": 1}, ("χ² is 1.300", "worse than the noise")),
+    "falling, rounded": (
+        {**FALLING, "rounded": 1},
+        ("not settled yet", "a noise smaller than was assumed"),
+    ),
     "overfitting": (FALLING, ("still learning the noise", "0.950 to 0.800", "15 standard errors")),
     "falling, σ raised": (
         {**FALLING, "noise_raised": 1},
@@ -167,6 +172,14 @@ def test_error_bars_made_cautious_by_a_raised_noise_are_not_held_against_it():
 def test_a_descent_may_fit_closer_than_a_noise_that_was_raised():
     numbers = {"uncertain": 0, "complete": 1, "chi2": 0.4, "chi2_block_4": 0.1, "noise_raised": 1}
     assert len(verdict(numbers)) == 1
+
+
+@pytest.mark.parametrize("change", [{}, {"uncertain": 0, "chi2_block_4": 0.1}])
+def test_what_was_rounded_may_be_smaller_than_half_a_step(change):
+    rounded = {**RIGHT, "chi2": 0.2, "rounded": 1, **change}
+    (sentence,) = verdict(rounded)
+    assert "χ² is" not in sentence
+    assert any("χ² is" in each for each in verdict({**rounded, "rounded": 0}))
 
 
 def test_nothing_kept_is_said_and_nothing_else():

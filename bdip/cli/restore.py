@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bdip
-from bdip.cli.arguments import UsageError, check_free, inputs, operator, read, sampling, tiling
+from bdip.cli.arguments import (
+    UsageError,
+    check_free,
+    inputs,
+    of_jpeg,
+    operator,
+    read,
+    sampling,
+    tiling,
+)  # fmt: skip
 from bdip.cli.as_json import print_json
 from bdip.cli.config import changed_inputs
 from bdip.cli.exits import DONE, USAGE_ERROR, exit_code
@@ -47,6 +56,9 @@ def restore(options: argparse.Namespace) -> int:
         print("bdip: transparency is not kept, for the answer is of another size", file=sys.stderr)
         loaded = replace(loaded, alpha=None)
     chosen = _chosen(options)
+    data = loaded.pixels
+    if options.jpeg:
+        data, chosen = of_jpeg(options, chosen)
     if options.keep_known and chosen["operator"] is not None:
         raise UsageError(
             "--keep-known: pixels of IN are none of OUT's where it is blurred or smaller: leave it out."
@@ -56,12 +68,12 @@ def restore(options: argparse.Namespace) -> int:
     preview = [Path(options.preview)] if options.preview else []
     check_free(options, *outputs.paths, *preview, record=record)
     if options.estimate:
-        return _estimate(loaded.pixels, mask, chosen, options.json)
+        return _estimate(data, mask, chosen, options.json)
 
     started = perf_counter()
     with locked(outputs.image):
         posterior = solve(
-            loaded.pixels, mask, checkpoint=_checkpoint(options), progress=not options.quiet,
+            data, mask, checkpoint=_checkpoint(options), progress=not options.quiet,
             callback=Preview(options.preview) if options.preview else None,
             time_limit=options.time_limit, **chosen,
         )  # fmt: skip

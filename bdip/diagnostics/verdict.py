@@ -26,7 +26,7 @@ def verdict(numbers: Mapping[str, float]) -> tuple[str, ...]:
 
     `numbers` are `Posterior.diagnostics` and beside them "complete", "uncertain" (the method gives a
     standard deviation), "noise_raised" (σ was assumed larger than its estimate), "noise_sampled" (σ was drawn with the weights),
-    each 0 or 1, "chains" and "observed_values" (their number n). Of what is absent or NaN nothing is said.
+    "rounded" (the noise is that of rounding, and χ² at most 1), each 0 or 1, "chains" and "observed_values" (their number n). Of what is absent or NaN nothing is said.
 
     >>> verdict({"chi2": float("nan"), "complete": 1})
     ('nothing was kept after the warm-up: run longer, or lower warmup',)
@@ -58,10 +58,15 @@ def _of_descent(said: _Numbers) -> Iterator[str]:
         "sampler='mclmc' does both"
     )
     end = said["chi2_block_4"]
-    if end < 1 - CHI2_SLACK and said["noise_raised"] != 1:
+    if end < 1 - CHI2_SLACK and not _assumed(said):
         yield f"χ² is {end:.3f} at the end: it has fitted the noise: take fewer steps"
     elif end > 1 + CHI2_SLACK:
         yield f"χ² is {end:.2f} at the end: it has not yet fitted the data: take more steps"
+
+
+def _assumed(said: _Numbers) -> bool:
+    """Whether σ was taken to be larger than the noise found: then χ² is to be below 1."""
+    return said["noise_raised"] == 1 or said["rounded"] == 1
 
 
 def _drifts(said: _Numbers) -> float:
@@ -77,7 +82,7 @@ def _drift(said: _Numbers) -> Iterator[str]:
     sure = f"χ² {'falls' if fall > 0 else 'rises'} from {first:.3f} to {last:.3f} ({_times(fall, said['chi2_fall_error'])})"
     if fall > 0 and last >= 1 - CHI2_SLACK:
         yield f"not settled yet: {sure}: take more steps, and a longer warm-up"
-    elif fall > 0 and said["noise_raised"] == 1:
+    elif fall > 0 and _assumed(said):
         yield f"not settled yet: {sure}, on its way to a noise smaller than was assumed: take more steps"
     elif fall > 0:
         yield f"still learning the noise: {sure}: use sampler='mclmc', or a narrower generator"
@@ -96,13 +101,15 @@ def _level(said: _Numbers) -> Iterator[str]:
             f"{value}: the draws fit the data worse than the noise allows: run longer, use a smaller "
             "step_size, or check noise_std, which may be too small"
         )
-    elif chi2 < 1 - allowed and said["noise_raised"] == 1:
+    elif chi2 > 1 - allowed or said["rounded"] == 1:
+        return
+    elif said["noise_raised"] == 1:
         yield (
             f"{value}: σ was assumed larger than the noise found, for no picture is taken to be known "
             "better; noise_std says otherwise. What is left over is taken for noise: in a picture without any it is missing "
             "from std, and posterior.filled() counts it"
         )
-    elif chi2 < 1 - allowed:
+    else:
         yield (
             f"{value}: the draws fit the data closer than the noise allows: either noise_std is too "
             "large, or the generator has learned noise: check noise_std, or use a narrower generator"

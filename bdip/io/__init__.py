@@ -6,6 +6,7 @@ to do instead. No header is believed before it is checked: see `limits`. The tab
 written, kept and refused is docs/files.md.
 """
 
+from bdip.io.jpeg import load_planes as load_planes
 from bdip.io.pictures import encode_png as encode_png
 from bdip.io.read import READABLE, load, load_image, load_mask
 from bdip.io.record import ImageError, Loaded

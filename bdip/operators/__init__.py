@@ -5,6 +5,7 @@ from bdip.operators.blur import Blur
 from bdip.operators.custom import FromFunction, FromMatrix
 from bdip.operators.downsample import Downsample
 from bdip.operators.fourier import Fourier, cartesian_lines, radial_lines
+from bdip.operators.jpeg import JPEG
 from bdip.operators.mosaic import Mosaic
 from bdip.operators.pointwise import Identity, Mask
 from bdip.operators.radon import Radon
@@ -19,9 +20,10 @@ REGISTRY: dict[str, type[Operator]] = {
     "matrix": FromMatrix,
     "fourier": Fourier,
     "radon": Radon,
+    "jpeg": JPEG,
 }
 
 __all__ = [
-    "REGISTRY", "Blur", "Downsample", "Fourier", "FromFunction", "FromMatrix", "Identity", "Mask",
+    "JPEG", "REGISTRY", "Blur", "Downsample", "Fourier", "FromFunction", "FromMatrix", "Identity", "Mask",
     "Mosaic", "Operator", "Radon", "cartesian_lines", "radial_lines",
 ]  # fmt: skip

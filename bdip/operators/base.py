@@ -18,6 +18,7 @@ class Operator:
     `linear` says that A(ax + by) = aA(x) + bA(y); one that is not must say so. `diagonal` says that A
     multiplies each value of the image by a weight of its own, which leaves the grid alone.
     `complex_data` says that the channels of the data are real parts, and behind them the imaginary ones.
+    `rounded` says that the data's noise is what rounding took away, so that χ² is at most 1 where it is right.
     """
 
     @property
@@ -30,6 +31,10 @@ class Operator:
 
     @property
     def complex_data(self) -> bool:
+        return False
+
+    @property
+    def rounded(self) -> bool:
         return False
 
     def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
@@ -64,6 +69,10 @@ class Composed(Operator):
     @property
     def complex_data(self) -> bool:
         return bool(self.outer.complex_data)
+
+    @property
+    def rounded(self) -> bool:
+        return bool(self.outer.rounded)
 
     def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         return self.outer(self.inner(image))

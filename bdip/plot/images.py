@@ -31,11 +31,12 @@ def plot_posterior(
 
     `image`, `mask` (True = observed) and `clean`, the truth where it is known, are as for
     `bdip.sample`; missing pixels are painted white. Without `image` it is the posterior's own input,
-    if it has one.
+    if it has one that is a picture.
     """
     low, high = posterior.settings["data_range"]
     axis = posterior.settings["channel_axis"]
-    image = posterior.input if image is None else image
+    if image is None and not posterior.settings.get("rounded"):  # else no picture, but coefficients
+        image = posterior.input
     pictures: list[tuple[str, ArrayLike]] = []
     if image is not None:
         pictures.append(("input", _painted(image, mask, axis, high)))

@@ -49,7 +49,8 @@ def diagnostics(posterior: Posterior) -> str:
 def _diagnostics(posterior: Posterior) -> Iterator[Row]:
     found = posterior.diagnostics
     error = significant(found["chi2_error"], 1)
-    yield "χ² of the kept draws", f"{found['chi2']:.3f} ± {error}", "1"
+    right = "at most 1" if posterior.settings.get("rounded") else "1"
+    yield "χ² of the kept draws", f"{found['chi2']:.3f} ± {error}", right
     first, last = found["chi2_block_1"], found["chi2_block_4"]
     yield "χ² in the first and last quarter", f"{first:.3f}, {last:.3f}", "the same"
     rhat = f"{found['rhat_median']:.2f}, {found['rhat_95']:.2f}"
