@@ -17,8 +17,7 @@ from benchmarks import images, peers
 
 Image = NDArray[Any]
 
-INPAINTING_STD = 5 / 255  # of pixels that nobody made noisy: where chains mix (docs/decisions/0005)
-SMALL_STD = 2 / 255  # the same, of fewer and larger pixels
+NOISELESS_STD = 5 / 255  # of pixels that nobody made noisy: where chains mix (docs/decisions/0005)
 TEXT = "All pictures are of something else. "
 
 
@@ -65,7 +64,7 @@ def written_on(clean: Image, seed: int) -> Degraded:
 def masked(clean: Image, mask: NDArray[np.bool_]) -> Degraded:
     """The picture where the mask is True."""
     data = put_back(mask, clean, np.zeros_like(clean)).astype(np.float32)
-    return Degraded(data, INPAINTING_STD, peers.inpainted(data, mask), mask)
+    return Degraded(data, NOISELESS_STD, peers.inpainted(data, mask), mask)
 
 
 def put_back(mask: NDArray[np.bool_], observed: Image, image: Image) -> Image:
@@ -89,7 +88,7 @@ def fewer(factor: int, clean: Image, seed: int) -> Degraded:
     image = clean if clean.ndim == 3 else clean[..., None]
     data = np.asarray(operator(jnp.asarray(image, jnp.float32)))
     data = data if clean.ndim == 3 else data[..., 0]
-    return Degraded(data, SMALL_STD, peers.enlarged(data, clean.shape), operator=operator)
+    return Degraded(data, NOISELESS_STD, peers.enlarged(data, clean.shape), operator=operator)
 
 
 def compressed(quality: int, clean: Image, seed: int) -> Degraded:
