@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdip import api, io
+from bdip.errors import ProblemError
 from bdip.io import ImageError, Loaded, check_output, load_mask, save_image, stem_of
+from bdip.jpeg import load_jpeg
+from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.tiling import sample_tiled
 
+GREY_LEVELS = (0.0, 255.0)  # the range of a picture in a JPEG file
 Written = dict[str, Path]  # the files written, by what they are
 
 
@@ -67,6 +71,29 @@ def load(
     if known:
         return loaded, load_mask(known, like=loaded)
     return loaded, ~load_mask(missing, like=loaded) if missing else None
+
+
+def of_jpeg(
+    path: Path,
+    mask: NDArray[np.bool_] | None,
+    *,
+    operator: Operator | None = None,
+    data_range: tuple[float, float] | None = None,
+    **options: Any,
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """What a JPEG file holds, and the arguments of `solve` with which it is data of its picture.
+
+    Raises ProblemError where a mask or a noise is given, for the file's numbers are known as far as they were rounded.
+    """
+    if mask is not None or any(options.get(name) is not None for name in ("noise_std", "noise")):
+        raise ProblemError(
+            "the numbers in a JPEG file are all known, and their noise is that of rounding: leave masks and "
+            "noise out, or restore the picture's pixels, without --jpeg (jpeg)."
+        )
+    data, coded = load_jpeg(path)
+    seen = coded if operator is None else coded @ operator
+    told = {"noise_std": coded.noise_std, "data_range": data_range or GREY_LEVELS}
+    return data, {**options, **told, "operator": seen}
 
 
 def solve(

@@ -54,6 +54,7 @@ def write_files() -> None:
     pages = [Image.fromarray(np.rint(20 * noisy).clip(0).astype(np.uint16))] * 13
     pages[0].save("stack.tif", save_all=True, append_images=pages[1:])
     bdip.io.save_image("photo.png", np.stack([noisy, noisy[::-1], noisy.T], axis=-1), np.uint8)
+    bdip.io.save_image("photo.jpg", noisy, np.uint8)
     bdip.io.save_image("scratches.png", 255 * (rng.random(clean.shape) < 0.1), np.uint8)
     np.save("clean.npy", clean)
     write_data_of_operators(clean / 255)

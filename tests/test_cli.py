@@ -340,6 +340,8 @@ def test_restore_undoes_jpeg(folder, capsys):
         assert main(["restore", *wrong, "-o", "c.png", "--jpeg", *TINY]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "--jpeg" in line
+    assert main(["batch", "photo.jpg", "-o", "many", "--jpeg", *TINY]) == 0
+    np.testing.assert_array_equal(imageio.imread("many/photo.png"), imageio.imread("out.png"))
 
 
 @pytest.mark.parametrize(

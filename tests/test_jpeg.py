@@ -131,11 +131,35 @@ def test_rounding_has_a_twelfth_for_its_variance():
 
 def test_other_files_are_refused_with_a_remedy(tmp_path):
     Image.fromarray(photograph(8, 8)).save(tmp_path / "photo.png")
-    with pytest.raises(ImageError, match=r"photo\.png is PNG.*leave --jpeg out"):
+    with pytest.raises(ImageError, match=r"photo\.png is PNG.*without --jpeg"):
         bdip.load_jpeg(tmp_path / "photo.png")
     written(tmp_path / "rgb.jpg", photograph(16, 16), keep_rgb=True)
     with pytest.raises(ImageError, match="stores red, green and blue"):
         bdip.load_jpeg(tmp_path / "rgb.jpg")
+
+
+def test_damaged_files_are_read_or_refused_and_nothing_else(tmp_path):
+    whole = written(tmp_path / "photo.jpg", photograph(24, 40), subsampling="4:2:0").read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for place in rng.integers(2, len(whole), 3):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "damaged.jpg").write_bytes(damaged)
+        try:
+            data, operator = bdip.load_jpeg(tmp_path / "damaged.jpg")
+        except ImageError:
+            refused += 1
+        else:
+            assert operator.image_shape((*data.shape, 1))
+    assert 0 < refused < 100
+
+
+def test_markers_may_have_more_than_one_byte_before_them(tmp_path):
+    whole = written(tmp_path / "photo.jpg", photograph(24, 40)).read_bytes()
+    (tmp_path / "filled.jpg").write_bytes(whole[:2] + b"\xff\xff" + whole[2:])
+    data, _ = bdip.load_jpeg(tmp_path / "photo.jpg")
+    np.testing.assert_array_equal(bdip.load_jpeg(tmp_path / "filled.jpg")[0], data)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "live": f"{HELPERS} chain io",
     "record": f"{HELPERS} posterior",
     "jpeg": f"{HELPERS} operators io",
-    "restoring": f"{HELPERS} posterior api tiling io jpeg",
+    "restoring": f"{HELPERS} posterior api tiling io jpeg operators",
     "batch": f"{HELPERS} {ENGINE} answer api progress io plot restoring",
     "compare": f"{HELPERS} {ENGINE} posterior api progress io plot",
     "demo": f"{HELPERS} {ENGINE} posterior api progress io plot compare",

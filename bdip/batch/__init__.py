@@ -55,6 +55,7 @@ def run(
     known: str | None = None,
     missing: str | None = None,
     keep_known: bool = False,
+    jpeg: bool = False,
     save: bool = False,
     overwrite: bool = False,
     retries: int = RETRIES,
@@ -75,6 +76,7 @@ def run(
         folder: where the outputs go; it is made.
         known, missing: patterns of mask files, such as "{stem}-mask.png" beside each image.
         keep_known: write the known pixels as they are, and fill in what is missing.
+        jpeg: the images are JPEG files: undo their compression (see `bdip.load_jpeg`).
         save: also write each posterior, as `NAME.npz`.
         overwrite: replace files of the same names that no batch has made.
         retries: how often an image is tried again where something other than its input is wrong.
@@ -106,7 +108,7 @@ def run(
     require(gpus >= 0, "gpus", gpus, "0 or more")
     jobs = plan(
         images, folder, known, missing,
-        keep_known=keep_known, save=save, overwrite=overwrite, retries=retries, options=options,
+        keep_known=keep_known, jpeg=jpeg, save=save, overwrite=overwrite, retries=retries, options=options,
     )  # fmt: skip
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)

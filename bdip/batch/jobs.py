@@ -22,7 +22,7 @@ from bdip.files import write_whole
 from bdip.io import ImageError
 from bdip.lock import LockedError, locked
 from bdip.progress import deferred_interrupt
-from bdip.restoring import Outputs, load, solve, write
+from bdip.restoring import Outputs, load, of_jpeg, solve, write
 from bdip.settings import SettingsError
 
 Row = dict[str, Any]  # of the summary
@@ -50,6 +50,7 @@ class Job:
     known: Path | None = None
     missing: Path | None = None
     keep_known: bool = False
+    jpeg: bool = False
     save: bool = False
     overwrite: bool = False
     retries: int = 1
@@ -73,6 +74,8 @@ class Job:
         chosen = {k: described(v) for k, v in self.options.items() if k not in NO_SETTINGS}
         if self.keep_known:  # keys of before it was there are as they were
             chosen["keep_known"] = True
+        if self.jpeg:
+            chosen["jpeg"] = True
         found = hashlib.sha256(json.dumps(chosen, sort_keys=True, default=described).encode())
         for role in ("image", "known", "missing"):
             path = getattr(self, role)
@@ -149,8 +152,11 @@ def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
     key = job.key()
     with deferred_interrupt() as interrupt:
         options = job.options | {"progress": False, "callback": callback}
+        data = loaded.pixels
+        if job.jpeg:
+            data, options = of_jpeg(job.image, mask, **options)
         posterior = solve(
-            loaded.pixels, mask, checkpoint=job.record(f"{key[:KEY_DIGITS]}.checkpoint"), **options
+            data, mask, checkpoint=job.record(f"{key[:KEY_DIGITS]}.checkpoint"), **options
         )
     if interrupt.pressed and not posterior.complete:
         return _row(job, INTERRUPTED)

@@ -18,7 +18,6 @@ from bdip.record import is_unfinished
 from bdip.restoring import load
 
 GIB = 2**30  # bytes
-GREY_LEVELS = (0.0, 255.0)
 # The fields of a generator that an option sets.
 FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "pyramid": {"--channels": ("channels",), "--scales": ("scales",)},
@@ -121,26 +120,6 @@ def operator(options: argparse.Namespace) -> bdip.operators.Operator | None:
             raise UsageError(f"--psf {options.psf}: expected a grey picture of a point of light.")
         chain.append(bdip.Blur(psf / psf.sum()))
     return reduce(lambda outer, inner: outer @ inner, chain) if chain else None
-
-
-def of_jpeg(
-    options: argparse.Namespace, chosen: dict[str, Any]
-) -> tuple[NDArray[Any], dict[str, Any]]:
-    """What the JPEG file holds, and the arguments of `sample` with which that is its image's data."""
-    told = ("page", "known", "missing", "noise_std", "gain")
-    if words := [
-        f"--{name.replace('_', '-')}" for name in told if getattr(options, name) is not None
-    ]:
-        raise UsageError(
-            f"{words[0]}: with --jpeg all of the file's numbers are known, and their noise is that of rounding: "
-            "leave one of the two out."
-        )
-    data, coded = bdip.load_jpeg(options.image)
-    inner = chosen["operator"]
-    return data, {
-        **chosen, "noise_std": coded.noise_std, "data_range": options.data_range or GREY_LEVELS,
-        "operator": coded if inner is None else coded @ inner,
-    }  # fmt: skip
 
 
 def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:

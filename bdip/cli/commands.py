@@ -27,7 +27,7 @@ def batch(options: argparse.Namespace) -> int:
 
     summary = many.run(
         options.images, options.output, known=options.known, missing=options.missing,
-        keep_known=options.keep_known, save=options.save, overwrite=options.overwrite,
+        keep_known=options.keep_known, jpeg=options.jpeg, save=options.save, overwrite=options.overwrite,
         retries=options.retries,
         ray=options.ray, cpus=options.cpus, gpus=options.gpus,
         sampler=options.sampler, holdout=options.holdout, progress=not options.quiet,

@@ -46,10 +46,6 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_operators(parser: argparse.ArgumentParser) -> None:
     """What was done to the image."""
     parser.add_argument(
-        "--jpeg", action="store_true",
-        help="IN is a JPEG file, whose compression is to be undone: what it rounded is sampled",
-    )  # fmt: skip
-    parser.add_argument(
         "--downsample", metavar="N", type=int,
         help="IN is N times smaller than OUT shall be: each of its pixels is the mean of N × N",
     )  # fmt: skip
@@ -80,6 +76,10 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-known", action="store_true",
         help="fill in what is missing, and leave the known pixels as they are: for pictures without noise",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jpeg", action="store_true",
+        help="IN is a JPEG file, whose compression is to be undone: what it rounded is sampled",
     )  # fmt: skip
     parser.add_argument(
         "--holdout", metavar="SHARE", type=float,

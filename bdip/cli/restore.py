@@ -19,7 +19,6 @@ from bdip.cli.arguments import (
     UsageError,
     check_free,
     inputs,
-    of_jpeg,
     operator,
     read,
     sampling,
@@ -34,7 +33,7 @@ from bdip.io import ImageError, stem_of
 from bdip.live import Preview
 from bdip.lock import locked
 from bdip.record import record_of, told, write_record
-from bdip.restoring import Outputs, Written, solve, write
+from bdip.restoring import Outputs, Written, of_jpeg, solve, write
 from bdip.tiling import estimate_tiled
 
 # What is to be said of a file that was written.
@@ -57,8 +56,10 @@ def restore(options: argparse.Namespace) -> int:
         loaded = replace(loaded, alpha=None)
     chosen = _chosen(options)
     data = loaded.pixels
+    if options.jpeg and options.page:
+        raise UsageError("--page: with --jpeg it is the first picture: leave one of the two out.")
     if options.jpeg:
-        data, chosen = of_jpeg(options, chosen)
+        data, chosen = of_jpeg(Path(options.image), mask, **chosen)
     if options.keep_known and chosen["operator"] is not None:
         raise UsageError(
             "--keep-known: pixels of IN are none of OUT's where it is blurred or smaller: leave it out."

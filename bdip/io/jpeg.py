@@ -1,5 +1,6 @@
 """The planes of a JPEG file as it stores them, by Pillow's decoder, and the steps that they were rounded to."""
 
+import math
 import struct
 from collections.abc import Collection
 from io import BytesIO
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from bdip.io.pictures import ORIENTATION
+from bdip.io.notes import overhear
+from bdip.io.pictures import ORIENTATION, pillow_limit
 from bdip.io.read import load
 from bdip.io.record import TURNS, ImageError
 
@@ -23,6 +25,7 @@ COUNT_AT = {"frame": 9, "scan": 4}  # bytes from a marker to the number of plane
 MOST_SIDE = 2**16 - 1
 ADOBE_RGB = 0  # what Adobe calls colours that are stored as red, green and blue
 MIDDLE = 128  # grey levels, of Cb and Cr where there is no colour
+REMEDY = "restore its pixels, without --jpeg"
 SETTLED = 20  # rounds, each of which leaves a third of the error
 
 
@@ -46,25 +49,35 @@ def load_planes(path: str | Path, max_pixels: int | None = None) -> Planes:
     path = Path(path)
     loaded = load(path, max_pixels=max_pixels)  # all of its checks
     if loaded.kind != "JPEG":
+        raise ImageError(f"{path} is {loaded.kind}, which was not rounded as JPEG is: {REMEDY}.")
+    try:
+        with overhear():  # what is said was said by `load`
+            return _planes(path, loaded.pixels.shape[:2])
+    except ImageError:
+        raise
+    except Exception as error:  # of damaged files, whose picture is read as far as it goes
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(
-            f"{path} is {loaded.kind}, which was not rounded as JPEG is: leave --jpeg out."
-        )
+            f"{path} does not tell what it was rounded to ({reason}): {REMEDY}."
+        ) from error
+
+
+def _planes(path: Path, shape: tuple[int, ...]) -> Planes:
     content = path.read_bytes()
-    with Image.open(BytesIO(content)) as picture:
+    with pillow_limit(math.prod(shape)), Image.open(BytesIO(content)) as picture:
         assert isinstance(picture, JpegImagePlugin.JpegImageFile)
         turn = TURNS.get(picture.getexif().get(ORIENTATION, 1), TURNS[1])
         subsampling = _subsampling(path, picture)
         tables = [picture.quantization[number] for *_, number in picture.layer]
-    with Image.open(BytesIO(_in_whole_blocks(path, content, subsampling))) as picture:
+    whole = _in_whole_blocks(path, content, subsampling)
+    most = math.prod(n + 2 * SIDE for n in shape)
+    with pillow_limit(most), Image.open(BytesIO(whole)) as picture:
         picture.draft("YCbCr", None)  # colours as they are stored; a grey picture stays grey
         decoded = np.asarray(picture, np.float64)
     light, *colours = [decoded] if decoded.ndim == 2 else np.moveaxis(decoded, -1, 0)
     stored = [_in_blocks(_stored(plane - MIDDLE, subsampling)) for plane in colours]
-    return Planes(
-        (light, *stored),
-        np.reshape(np.asarray(tables, np.float64), (-1, SIDE, SIDE)),
-        (loaded.pixels.shape[0], loaded.pixels.shape[1]), subsampling, turn,
-    )  # fmt: skip
+    steps = np.reshape(np.asarray(tables, np.float64), (-1, SIDE, SIDE))
+    return Planes((light, *stored), steps, (shape[0], shape[1]), subsampling, turn)
 
 
 def _subsampling(path: Path, picture: JpegImagePlugin.JpegImageFile) -> tuple[int, int]:
@@ -72,11 +85,11 @@ def _subsampling(path: Path, picture: JpegImagePlugin.JpegImageFile) -> tuple[in
     if picture.mode == "L":  # whatever it says there
         return 1, 1
     if picture.info.get("adobe_transform") == ADOBE_RGB:
-        raise ImageError(f"{path} stores red, green and blue, not Y, Cb and Cr: leave --jpeg out.")
+        raise ImageError(f"{path} stores red, green and blue, not Y, Cb and Cr: {REMEDY}.")
     (_, across, down, _), *others = picture.layer
     if any(layer[1:3] != (1, 1) for layer in others) or not {down, across} <= {1, 2}:
         raise ImageError(
-            f"{path} has its colours at other places than one or two pixels: leave --jpeg out."
+            f"{path} has its colours at other places than one or two pixels: {REMEDY}."
         )
     return down, across
 
@@ -96,7 +109,7 @@ def _in_whole_blocks(path: Path, content: bytes, subsampling: tuple[int, int]) -
     reach = [SIDE * k if together else SIDE for k in subsampling]
     whole = [-(-n // k) * k for n, k in zip(sides, reach, strict=True)]
     if max(whole) > MOST_SIDE:
-        raise ImageError(f"{path} is too long for its last blocks to be read: leave --jpeg out.")
+        raise ImageError(f"{path} is too long for its last blocks to be read: {REMEDY}.")
     changed = bytearray(content)
     struct.pack_into(">HH", changed, place + SIZE_AT, *whole)
     return bytes(changed)
@@ -106,6 +119,9 @@ def _segment(content: bytes, kinds: Collection[int]) -> int:
     """Where the first of these markers stands."""
     place = 2  # behind the file's own marker
     while content[place + 1] not in kinds:
+        if content[place + 1] == 0xFF:  # of which any number may stand before a marker
+            place += 1
+            continue
         (length,) = struct.unpack_from(">H", content, place + 2)
         place += 2 + length
     return place

@@ -49,7 +49,7 @@ def load_picture(kind: str, path: Path, page: int | None, max_pixels: int) -> Lo
     if kind == "WebP":
         check_size(path, _webp_size(content), max_pixels)
     with (
-        _pillow_limit(max_pixels),
+        pillow_limit(max_pixels),
         Image.open(BytesIO(content), formats=(kind.upper(),)) as picture,
     ):
         check_size(path, picture.size[::-1], max_pixels)
@@ -103,7 +103,7 @@ def _encode_deep(path: Path, pixels: NDArray[Any]) -> bytes:
 
 
 @contextmanager
-def _pillow_limit(max_pixels: int) -> Iterator[None]:
+def pillow_limit(max_pixels: int) -> Iterator[None]:
     """Pillow's own limit, which is a global, set to ours: it also checks what only a decoder sees."""
     with _limit, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
