@@ -331,7 +331,9 @@ def test_restore_undoes_jpeg(folder, capsys):
     assert main(["restore", "photo.jpg", "-o", "out.png", *words]) == 0
     assert imageio.imread("out.png").shape == imageio.imread("out-std.tif").shape == pixels.shape
     with open("page.html", encoding="utf-8") as page:
-        assert ">input</span>" in page.read()
+        text = page.read()
+    assert ">input</span>" in text
+    assert "where it should stay, or below it" in text
     assert (
         main(["restore", "photo.jpg", "-o", "b.png", "--downsample", "2", *words[:1], *TINY]) == 0
     )

@@ -136,10 +136,16 @@ def test_a_flip_book_fits_its_budget_by_fewer_and_smaller_pages():
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(0, 3000, [0, 1000, 2000, 3000]), (0.93, 1.07, [0.95, 1.0, 1.05]), (0, 60, [0, 20, 40, 60])],
+    [
+        (0, 3000, [0, 1000, 2000, 3000]),
+        (0.93, 1.07, [0.95, 1.0, 1.05]),
+        (0, 60, [0, 20, 40, 60]),
+        (-0.03, 1.1, [0, 0.5, 1]),
+    ],
 )
 def test_ticks_are_round_numbers(low, high, expected):
     assert ticks(low, high) == pytest.approx(expected)
+    assert "-0" not in [f"{value:.4g}" for value in ticks(low, high)]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5000])

@@ -91,7 +91,7 @@ def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | N
         "diagnostics": words.diagnostics(posterior),
         "settings": words.settings(posterior), "notes": words.notes(posterior),
         "curve": chi2_svg(posterior.trace["chi2"], posterior.warmup),
-        "legend": words.legend(len(posterior.trace["chi2"])),
+        "legend": words.legend(posterior),
         "bibtex": words.escape(bibtex(words.name_of(posterior.settings, "sampler"))),
         "footer": words.footer(),
         "data": words.in_script(_data(table, before.name, top)),

@@ -55,7 +55,7 @@ def ticks(low: float, high: float) -> list[float]:
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(power * each for each in STEPS if power * each >= raw * (1 - 1e-9))
     first = np.ceil(low / step)
-    return [float(step * n) for n in np.arange(first, np.floor(high / step + 1e-9) + 1)]
+    return [float(step * n) + 0.0 for n in np.arange(first, np.floor(high / step + 1e-9) + 1)]
 
 
 def _warmup(across: Scale, warmup: int) -> list[str]:

@@ -93,9 +93,15 @@ def notes(posterior: Posterior) -> str:
     return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in posterior.reported)}</ul>"
 
 
-def legend(chains: int) -> str:
-    """Which colours are which chains, where there are several."""
-    return f"; the colours are {chains} chains" if chains > 1 else ""
+def legend(posterior: Posterior) -> str:
+    """Which side of the line is right where not the line is, and which colours are which chains where there are several."""
+    chains = len(posterior.trace["chi2"])
+    below = (
+        ", or below it, for most of what was rounded was small"
+        if posterior.settings.get("rounded")
+        else ""
+    )
+    return below + (f"; the colours are {chains} chains" if chains > 1 else "")
 
 
 def footer() -> str:
