@@ -15,6 +15,12 @@ from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.tiling import sample_tiled
 
+OF_PIXELS = (
+    "noise_std",
+    "noise",
+    "holdout",
+    "tile",
+)  # options that need data of which each is a pixel
 GREY_LEVELS = (0.0, 255.0)  # the range of a picture in a JPEG file
 Written = dict[str, Path]  # the files written, by what they are
 
@@ -83,12 +89,12 @@ def of_jpeg(
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """What a JPEG file holds, and the arguments of `solve` with which it is data of its picture.
 
-    Raises ProblemError where a mask or a noise is given, for the file's numbers are known as far as they were rounded.
+    Raises ProblemError where there is what goes with pixels alone: a mask, a noise, pixels held out, or tiles.
     """
-    if mask is not None or any(options.get(name) is not None for name in ("noise_std", "noise")):
+    if mask is not None or any(options.get(name) is not None for name in OF_PIXELS):
         raise ProblemError(
-            "the numbers in a JPEG file are all known, and their noise is that of rounding: leave masks and "
-            "noise out, or restore the picture's pixels, without --jpeg (jpeg)."
+            "the numbers in a JPEG file are no pixels, all are known, and their noise is that of rounding: leave masks, noise, "
+            "holdout and tiles out, or restore the picture's pixels, without --jpeg (jpeg)."
         )
     data, coded = load_jpeg(path)
     seen = coded if operator is None else coded @ operator

@@ -62,7 +62,7 @@ def restore(options: argparse.Namespace) -> int:
         data, chosen = of_jpeg(Path(options.image), mask, **chosen)
     if options.keep_known and chosen["operator"] is not None:
         raise UsageError(
-            "--keep-known: pixels of IN are none of OUT's where it is blurred or smaller: leave it out."
+            "--keep-known: pixels of IN are none of OUT's where it is blurred, smaller, or what a JPEG file holds: leave it out."
         )
     outputs, record = _outputs(options)
     outputs.check(loaded, mask)
