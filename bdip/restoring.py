@@ -15,12 +15,8 @@ from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.tiling import sample_tiled
 
-OF_PIXELS = (
-    "noise_std",
-    "noise",
-    "holdout",
-    "tile",
-)  # options that need data of which each is a pixel
+# Options that need data of which each is a pixel.
+OF_PIXELS = ("noise_std", "noise", "holdout", "tile")
 GREY_LEVELS = (0.0, 255.0)  # the range of a picture in a JPEG file
 Written = dict[str, Path]  # the files written, by what they are
 

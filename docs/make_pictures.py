@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from skimage.data import astronaut, camera
+from skimage.data import camera
 
 import bdip
+from bdip.demo import photograph as face
 from bdip.diagnostics import psnr, scores
 from bdip.diagnostics.calibration import half_width
 from bdip.plot import plot_posterior
@@ -94,7 +95,7 @@ def inpaint() -> None:
 
 def jpeg() -> None:
     """A face of 128 × 128 pixels, saved with little quality, and its picture from the numbers in the file."""
-    clean = astronaut()[0:256, 96:352].reshape(128, 2, 128, 2, 3).mean(axis=(1, 3))
+    clean = face()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "face.jpg"
         Image.fromarray(np.rint(clean).astype(np.uint8)).save(path, quality=QUALITY)

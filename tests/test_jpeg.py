@@ -13,9 +13,6 @@ from bdip.operators.jpeg import COLOURS
 
 TYPICAL = 0.8  # two standard errors √(2/12), in grey levels, of a coefficient of pixels that were rounded twice
 QUALITY = 30  # at which few of the steps are below 8
-DECODED = (
-    0.6  # grey levels, of a coefficient: what a decoder's whole numbers leave of it at most here
-)
 TINY = bdip.Pyramid(channels=8, scales=2)
 
 
@@ -36,7 +33,7 @@ def grey_levels(pixels):
 
 
 def steps_of(operator, data):
-    """Q of each of the data (n, 64)."""
+    """The step of each of the data (n, 64)."""
     planes = np.asarray(operator.tables).reshape(-1, 64)
     return planes[np.repeat(np.arange(len(planes)), [r * c for r, c in operator._blocks])]
 
@@ -85,12 +82,12 @@ def test_the_numbers_are_whole_but_for_what_decoding_rounds(tmp_path, colours):
     shifted = data.copy()
     rows, columns = operator._blocks[0]
     shifted[: rows * columns, 0] -= 8 * 128 / np.asarray(operator.tables)[0, 0, 0]  # T.81, A.3.1
-    off = np.abs(shifted - np.rint(shifted)) * steps_of(operator, data)
+    off = (shifted - np.rint(shifted)) * steps_of(operator, data)
     # A coefficient's share of 64 errors that are uniform in ± ½ has a standard deviation of √(1/12); of Cb and Cr, from
     # whose interpolation values are won back, at most twice as much: 1/(¾ − ¼) = 2 along an axis, of the mean of two.
-    assert off[: rows * columns].std() < 1.1 / np.sqrt(12)
+    assert np.sqrt(np.mean(off[: rows * columns] ** 2)) < 1.1 / np.sqrt(12)
     if colours == "RGB":
-        assert off[rows * columns :].std() < 2.2 / np.sqrt(12)
+        assert np.sqrt(np.mean(off[rows * columns :] ** 2)) < 2.2 / np.sqrt(12)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

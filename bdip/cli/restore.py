@@ -15,15 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bdip
-from bdip.cli.arguments import (
-    UsageError,
-    check_free,
-    inputs,
-    operator,
-    read,
-    sampling,
-    tiling,
-)  # fmt: skip
+from bdip.cli.arguments import UsageError, check_free, inputs, operator, read, sampling, tiling
 from bdip.cli.as_json import print_json
 from bdip.cli.config import changed_inputs
 from bdip.cli.exits import DONE, USAGE_ERROR, exit_code
