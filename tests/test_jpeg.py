@@ -9,6 +9,7 @@ from PIL import Image
 
 import bdip
 from bdip.io import ImageError
+from bdip.io.jpeg import _stored
 from bdip.operators.jpeg import COLOURS
 
 TYPICAL = 0.8  # two standard errors √(2/12), in grey levels, of a coefficient of pixels that were rounded twice
@@ -117,6 +118,22 @@ def test_progressive_files_hold_the_same_numbers_where_all_of_a_block_is_shown(
     # Beside a cut the decoder interpolates towards another value, which is won back but for its rounding.
     np.testing.assert_allclose(again[~absent], data[~absent], atol=0.5)
     assert np.mean(again[~absent] == data[~absent]) > 0.8
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_shared_colours_are_won_back_from_interpolated_ones(subsampling):
+    stored = np.random.default_rng(0).uniform(-128, 127, (6, 9))
+    shown = stored
+    for axis, factor in enumerate(subsampling):
+        if (
+            factor == 2
+        ):  # each pixel ¾ of the nearer value and ¼ of the farther, at the edges of itself
+            along = np.moveaxis(shown, axis, 0)
+            before, after = along[[0, *range(len(along) - 1)]], along[[*range(1, len(along)), -1]]
+            pairs = np.stack([(3 * along + before) / 4, (3 * along + after) / 4], axis=1)
+            shown = np.moveaxis(pairs.reshape(-1, *along.shape[1:]), 0, axis)
+    # 20 rounds leave 3⁻²⁰ of an error of at most 256, along each axis.
+    np.testing.assert_allclose(_stored(shown, subsampling), stored, rtol=0, atol=4 * 256 * 3.0**-20)
 
 
 def test_rounding_has_a_twelfth_for_its_variance():
