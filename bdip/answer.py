@@ -54,12 +54,10 @@ def assemble(
 
 def given(
     problem: Problem, units: Units, measured: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
+) -> NDArray[np.float32] | NDArray[np.complex64]:
     """The data as they were given, in the user's units and axes; NaN where there are none."""
     hidden = np.float32(np.nan) if measured is None else measured
-    data = np.where(np.asarray(problem.mask) > 0, np.asarray(problem.data), hidden)
-    image = units.image(data)
-    return np.rint(image) if np.issubdtype(units.dtype, np.integer) else image
+    return units.data(np.where(np.asarray(problem.mask) > 0, np.asarray(problem.data), hidden))
 
 
 def _traces(outcomes: list[Outcome], units: Units) -> dict[str, NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bdip.errors import MissingExtraError
 from bdip.posterior import Posterior
 
+GRID = ("z", "y", "x")  # the last one, two or three are those of a signal, a picture, a volume
 EXTRA = "it is not installed: pip install 'bdip[arviz]'."
 PER_PIXEL = ("mean", "std", "rhat", "ess", "mcse")
 COLUMNS = ("chi2", "step_size", "energy_error", "noise_std")  # of a trace, beside the energy
@@ -20,7 +21,8 @@ def to_xarray(posterior: Posterior) -> Any:
     "mean", "std", "rhat", "ess", "mcse" over (y, x[, channel]), in the order of the image's own axes,
     and "holdout" where there is one; "draws" over (chain, draw, y, x[, channel]); "probe" over (chain,
     probe_draw, probe_y, probe_x[, channel]); "input" over the image's axes, or (input_y, input_x[,
-    channel]) where its grid is another; "chi2", "energy" and the rest of the trace over (chain, step).
+    channel]) where its grid is another, and input_channel where its channels are others (of complex data "input_real" and
+    "input_imag"); "chi2", "energy" and the rest of the trace over (chain, step).
     The attributes are "settings" (JSON), "complete" (0 or 1), "reported" (lines) and "warmup".
 
     Raises MissingExtraError where xarray is not installed.
@@ -37,8 +39,11 @@ def to_xarray(posterior: Posterior) -> Any:
     if posterior.holdout is not None:
         variables["holdout"] = (axes, posterior.holdout)
     if posterior.input is not None:
-        same = posterior.input.shape == posterior.mean.shape
-        variables["input"] = (axes if same else _prefixed(axes, "input"), posterior.input)
+        given, dims = posterior.input, _data_axes(posterior, posterior.input.shape)
+        parts = {"input": given}
+        if np.iscomplexobj(given):  # which netCDF files do not hold
+            parts = {"input_real": given.real, "input_imag": given.imag}
+        variables |= {name: (dims, part) for name, part in parts.items()}
     if posterior.probe is not None:
         names = ("chain", "probe_draw", *_prefixed(axes, "probe"))
         variables["probe"] = (names, posterior.probe)
@@ -69,8 +74,9 @@ def to_datatree(posterior: Posterior) -> Any:
         "posterior": {"image": posterior.draws}, "sample_stats": _statistics(posterior),
     }  # fmt: skip
     dims = {"image": axes}
-    if posterior.input is not None and posterior.input.shape == posterior.mean.shape:
-        groups["observed_data"] = {"image": posterior.input}
+    given = posterior.input
+    if given is not None and given.shape == posterior.mean.shape and not np.iscomplexobj(given):
+        groups["observed_data"] = {"image": given}
     # Its conventions warn of more chains than draws, which is none of the user's doing.
     attributes = {"/": _attributes(posterior)}
     return arviz.from_dict(groups, dims=dims, attrs=attributes, check_conventions=False)
@@ -85,10 +91,27 @@ def _statistics(posterior: Posterior) -> dict[str, NDArray[Any]]:
 
 def _axes(posterior: Posterior) -> tuple[str, ...]:
     """Names of the image's axes, in their order."""
-    axis = posterior.settings["channel_axis"]
-    names = ["y", "x"]
-    if axis is not None:
-        names.insert(axis, "channel")
+    return _named(posterior.mean.ndim, posterior.settings["channel_axis"])
+
+
+def _data_axes(posterior: Posterior, given: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of the input's axes: the image's where it has the image's shape, and its channels where it has as many."""
+    mean, of_image = posterior.mean.shape, posterior.settings["channel_axis"]
+    axis = posterior.data_axis
+    if given == mean:
+        return _axes(posterior)
+    names = _prefixed(_named(len(given), axis), "input")
+    if axis is None or (of_image is not None and given[axis] == mean[of_image]):
+        return names
+    return tuple("input_channel" if name == "channel" else name for name in names)
+
+
+def _named(dimensions: int, channel_axis: int | None) -> tuple[str, ...]:
+    """As many of z, y, x as there are axes of a grid, and the channels among them."""
+    spatial = dimensions - (channel_axis is not None)
+    names = list(GRID[len(GRID) - spatial :])
+    if channel_axis is not None:
+        names.insert(channel_axis, "channel")
     return tuple(names)
 
 

@@ -105,6 +105,7 @@ def record_of(job: Job) -> dict[str, Any]:
         "noise": job.units.noise,
         "data_range": [job.units.low, job.units.high],
         "channel_axis": job.units.channel_axis,
+        "data_axis": job.units.data_axis,
         "dtype": job.units.dtype,
         "observed": job.units.observed,
         "observed_values": int(job.problem.observed_count),

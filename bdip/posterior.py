@@ -26,7 +26,9 @@ from bdip.diagnostics import (
 )
 from bdip.diagnostics.mixing import LEAST_DRAWS
 from bdip.files import write_whole
+from bdip.filling import through
 from bdip.likelihood import PoissonGaussian
+from bdip.operators import Operator
 from bdip.views import Views
 
 FORMAT = 1  # of saved files
@@ -55,7 +57,8 @@ class Posterior(Views):
         all others. None where none were.
     probe: draws of some thousand evenly spaced pixels (chains, m, h, w[, C]), closer in time than `draws`: how
         fast the chains forget is told by these. None in files of older versions.
-    input: what was given, in its own shape; NaN at missing pixels. None in files of older versions.
+    input: what was given, in its own shape, complex64 where it was complex; NaN at missing pixels. None in
+        files of older versions.
     reported: in words, what was inferred rather than given, such as σ.
 
     >>> posterior.mean.shape, posterior.std.shape, posterior.draws.shape
@@ -71,7 +74,7 @@ class Posterior(Views):
     reported: tuple[str, ...] = field(default=())
     holdout: NDArray[np.float32] | None = None
     probe: NDArray[np.float32] | None = None
-    input: NDArray[np.float32] | None = None
+    input: NDArray[np.float32] | NDArray[np.complex64] | None = None
 
     @property
     def warmup(self) -> int:
@@ -81,6 +84,17 @@ class Posterior(Views):
         (2, 40)
         """
         return int(self.settings["warmup"])
+
+    @property
+    def data_axis(self) -> int | None:
+        """The axis of `input` that has its channels, if any.
+
+        >>> posterior.data_axis is None  # grey
+        True
+        """
+        # Of files of bdip 0.1 only the image's is known.
+        axis: int | None = self.settings.get("data_axis", self.settings["channel_axis"])
+        return axis
 
     @property
     def kept_trace(self) -> dict[str, NDArray[np.float32]]:
@@ -235,26 +249,48 @@ class Posterior(Views):
         numbers = {f"holdout_{name}": value for name, value in found.items()}
         return {"holdout_pixels": len(predicted[0]), **numbers}
 
-    def filled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The input with its missing pixels filled in, and its standard deviation, for a picture without noise.
+    def filled(
+        self, operator: Operator | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The picture that leaves the input as it is, and its standard deviation, for data without noise.
 
         Observed pixels are as they were given, with a standard deviation of 0; missing ones have the mean, and √(std² + s²),
         s² being the mean square of what the draws leave of the observed pixels: where it is no noise, it is part of
         the picture that the generator cannot say, and the missing pixels have as much of it.
 
-        Both in the mean's shape (H, W[, C]) and the image's units. Where observed pixels have noise, `mean` and `std` are nearer to the truth.
+        `operator` is the one that the data were sampled with, if any, which must be linear: the mean then has added to it what the data
+        say of the rest, by the formula of `bdip.filling` with the rounding of data to 256 levels of the range for ε. So the smaller
+        picture of one enlarged is the one that was given, to about half a level. The standard deviation is that of the
+        stored draws with such a rest, and needs some dozens of them.
 
-        Raises ValueError where the data are no pixels of the image (an `operator`), or not in the file (of older versions).
+        Both in the mean's shape (H, W[, C]) and the image's units. Where data have noise, `mean` and `std` are nearer to the truth.
+
+        Raises ValueError where the operator is left out, is another one, is not linear, or is a JPEG file's, or where
+        the input is not in the file (of older versions).
 
         >>> image, std = posterior.filled()
         >>> bool((image == posterior.input).all()), float(std.max())  # nothing was missing
         (True, 0.0)
         """
-        operator = self.settings.get("operator", "Identity")
         if self.input is None:
             raise ValueError("the input is not in this file: use posterior.mean.")
-        if operator != "Identity" or self.input.shape != self.mean.shape:
-            raise ValueError(f"the input is of an operator ({operator}): use posterior.mean.")
+        if self._rounded:
+            raise ValueError(
+                "what a JPEG file holds was rounded, and coarsely: use posterior.mean."
+            )
+        of, given = self.settings.get("operator", "Identity"), type(operator).__name__
+        if operator is None and of != "Identity":
+            raise ValueError(f"the data are of an operator ({of}): pass it, or use posterior.mean.")
+        if operator is not None:
+            if not operator.linear:
+                raise ValueError(f"{given} is not linear: use posterior.mean.")
+            if given != of:
+                raise ValueError(f"operator is a {given}, but the data are of {of}: pass that one.")
+            axis, limits = self.settings["channel_axis"], self.settings["data_range"]
+            draws = (
+                self.draws if np.isfinite(self.std).any() else self.draws[:, :0]
+            )  # of no descent
+            return through(operator, self.input, self.data_axis, self.mean, draws, axis, limits)
         missing = np.isnan(self.input)
         shown = ~missing if self.holdout is None else ~missing & np.isnan(self.holdout)
         left = ((self.input - self.mean) ** 2 + self.std**2)[shown]

@@ -38,6 +38,7 @@ MOST_AXES = 3  # of a grid: signals, images, volumes
 ROUNDING = 1e-5
 # What users may ask for where the posterior is wider than the noise of what was observed.
 KEEPING = "--keep-known, or posterior.filled(), leaves observed pixels as they are"
+KEEPING_DATA = "--keep-known, or posterior.filled(operator), is the picture of just these data"
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -79,6 +80,7 @@ class Units:
     `spatial_axes` the number of axes of the grid, 2 for pictures;
     `noise_std` is σ, its median where pixels differ, the start where it is sampled; `reported` lists
     in words what was inferred rather than given; `noise` is the law of the noise, in JSON types.
+    `data_axis` is where the data have their channels, and `base` what they are where the image is `low` everywhere.
     """
 
     low: float
@@ -90,6 +92,8 @@ class Units:
     reported: tuple[str, ...] = ()
     noise: dict[str, Any] = field(default_factory=dict)
     spatial_axes: int = 2
+    data_axis: int | None = None
+    base: float | NDArray[np.float64] = 0.0
 
     @property
     def span(self) -> float:
@@ -101,6 +105,16 @@ class Units:
         return self._axes(
             np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.low)
         )
+
+    def data(self, unit: ArrayLike) -> NDArray[np.float32] | NDArray[np.complex64]:
+        """Data (h, w, C) in the unit range, as they were given: complex, whole numbers, in the user's units and axes."""
+        data = np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.base)
+        if np.issubdtype(self.dtype, np.complexfloating):
+            real, imaginary = np.split(data, 2, axis=-1)
+            data = real + np.complex64(1j) * imaginary
+        if np.issubdtype(self.dtype, np.integer):
+            data = np.rint(data)
+        return data[..., 0] if self.data_axis is None else np.moveaxis(data, -1, self.data_axis)
 
     def spread(self, unit: ArrayLike) -> NDArray[np.float32]:
         """Standard deviations (..., H, W, C) in the unit range, in the user's units and axes."""
@@ -152,8 +166,10 @@ def pose(
     found = given_noise(noise_std, noise, unit, observed, scale)
     share, whole = float(observed.mean()), bool(observed.all())
     mask_note = "" if whole else f"observed {100 * share:.1f} % of pixels"
-    fillable = found.raised and not whole and isinstance(operator, Identity)
-    notes = [*notes, mask_note, range_note, found.note, KEEPING if fillable else ""]
+    keeping = "" if whole else KEEPING
+    if not isinstance(operator, Identity):
+        keeping = KEEPING_DATA if operator.linear else ""
+    notes = [*notes, mask_note, range_note, found.note, keeping if found.raised else ""]
     if not (math.isfinite(weight_precision) and weight_precision >= 0):
         raise ProblemError(f"weight_precision is {weight_precision}: expected a number ≥ 0.")
     if not operator.linear:
@@ -171,7 +187,7 @@ def pose(
     units = Units(
         low, high, _image_axis(data_axis, pixels.shape, image_shape), str(array.dtype),
         found.noise_std, share, tuple(note for note in notes if note), found.described,
-        len(image_shape) - 1,
+        len(image_shape) - 1, data_axis, base,
     )  # fmt: skip
     return problem, units
 

@@ -25,7 +25,7 @@ Written = dict[str, Path]  # the files written, by what they are
 class Outputs:
     """The files that are to be written; those that were not asked for are None.
 
-    `keep_known`: known pixels are written as they were loaded, and the standard deviation of `Posterior.filled`.
+    `keep_known`: what `Posterior.filled` gives is written, known pixels just as they were loaded.
     """
 
     image: Path
@@ -51,9 +51,17 @@ class Outputs:
         asked = (self.image, self.std, self.posterior, self.report)
         return [path for path in asked if path is not None]
 
-    def check(self, loaded: Loaded, mask: NDArray[np.bool_] | None) -> None:
+    def check(
+        self, loaded: Loaded, mask: NDArray[np.bool_] | None, operator: Operator | None = None
+    ) -> None:
         """Raise ImageError where what is made of the image could not be written, or would be the image itself."""
-        whole = mask is None or bool(mask.all())
+        if self.keep_known and operator is not None and (operator.rounded or not operator.linear):
+            raise ImageError(
+                "what a JPEG file holds was rounded, and cannot be kept: leave out --keep-known."
+                if operator.rounded
+                else f"{type(operator).__name__} is not linear: leave out keep_known."
+            )
+        whole = operator is None and (mask is None or bool(mask.all()))
         if self.keep_known and whole and not np.isnan(loaded.pixels).any():
             raise ImageError(
                 "all pixels are known, and would be kept: give a mask, or leave out --keep-known."
@@ -111,18 +119,27 @@ def solve(
     return sample_tiled(image, mask, tile=tile, overlap=overlap, **options)
 
 
-def write(posterior: Posterior, outputs: Outputs, loaded: Loaded, title: str) -> Written:
-    """Write the files, the restored one in the numbers of the one loaded, and say which.
+def write(
+    posterior: Posterior,
+    outputs: Outputs,
+    loaded: Loaded,
+    title: str,
+    operator: Operator | None = None,
+) -> Written:
+    """Write the files, the restored one in the numbers of the one loaded, and say which; `operator` is what the data were seen through.
 
     Where a tiled run was interrupted before a tile was begun, there is only the input to write.
     """
-    as_loaded, std = ~np.isfinite(posterior.mean), posterior.std
-    if outputs.keep_known:  # as loaded, for `filled` has float32 numbers
-        as_loaded, std = as_loaded | np.isfinite(np.asarray(posterior.input)), posterior.filled()[1]
-    mean = np.where(as_loaded, loaded.pixels, posterior.mean) if as_loaded.any() else posterior.mean
+    mean, std = (
+        posterior.filled(operator) if outputs.keep_known else (posterior.mean, posterior.std)
+    )
+    as_loaded = ~np.isfinite(posterior.mean)
+    if outputs.keep_known and operator is None:  # `filled` has float32 numbers
+        as_loaded |= np.isfinite(np.asarray(posterior.input))
+    mean = np.where(as_loaded, loaded.pixels, mean) if as_loaded.any() else mean
     save_image(outputs.image, mean, like=loaded)
     written = {"image": outputs.image}
-    if np.isfinite(posterior.std).any():
+    if np.isfinite(std).any():
         save_image(outputs.std, std, np.float32)
         written["std"] = outputs.std
     if outputs.posterior is not None:

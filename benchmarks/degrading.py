@@ -13,6 +13,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 import bdip
+from bdip.filling import through
 from benchmarks import images, peers
 
 Image = NDArray[Any]
@@ -33,6 +34,20 @@ class Degraded(NamedTuple):
     mask: NDArray[np.bool_] | None = None
     operator: Any = None
     coded: tuple[Image, Any] | None = None
+
+    @property
+    def noiseless(self) -> bool:
+        """Whether the data are just those of the picture: pixels of it, or what an operator makes of it."""
+        return self.mask is not None or self.operator is not None
+
+    def put_back(self, image: Image) -> Image:
+        """The image (H, W[, C]) with the data put into it, as `Posterior.filled` does it with the mean."""
+        if self.mask is not None:
+            return put_back(self.mask, self.data, image)
+        axis = 2 if image.ndim == 3 else None
+        no_draws = np.empty((1, 0, *image.shape), np.float32)
+        image = image.astype(np.float32)
+        return through(self.operator, self.data, axis, image, no_draws, axis, (0.0, 1.0)).image
 
 
 class Task(NamedTuple):

@@ -28,7 +28,7 @@ from bdip.compare import follow
 from bdip.diagnostics import coverage, psnr
 from bdip.plot import plot_rows
 from benchmarks import images, record
-from benchmarks.degrading import TASKS, Degraded, put_back
+from benchmarks.degrading import TASKS, Degraded
 from benchmarks.generators import sized
 from benchmarks.scoring import luminance, ssim
 
@@ -66,9 +66,10 @@ PROTOCOLS = {
     "full": Protocol(None, 5, 128, None, 3000, 20_000),
 }
 METHODS = ("classical", "dip", "gp-dip", "bdip")
+NO_SKIPS = "bdip-no-skips"  # on request: the same sampler with the descent's network, but no skip connections
 ORACLE = "dip (oracle)"
 SKIPS = 4  # channels of the hourglass, the network of the others' papers
-SCORES = {"psnr": "", "psnr_filled": ", observed pixels put back"}
+SCORES = {"psnr": "", "psnr_filled": ", data put back"}
 BLOCK = 25  # steps between two of the outputs among which the oracle chooses
 KEY = ("protocol", "pixels", "task", "picture", "seed", "run")
 
@@ -92,10 +93,9 @@ def measure(
             "psnr": psnr(judge(clean), judge(image)),
             "ssim": ssim(judge(clean), judge(image)),
         }
-        if degraded.mask is not None:
-            scores["psnr_filled"] = psnr(
-                judge(clean), judge(put_back(degraded.mask, degraded.data, image))
-            )
+        if degraded.noiseless:
+            filled = told.pop("filled") if "filled" in told else degraded.put_back(image)
+            scores["psnr_filled"] = psnr(judge(clean), judge(filled))
         rows.append({**key, "method": method, **scores, **told})
         keep(image, key, method)
     return rows
@@ -103,17 +103,20 @@ def measure(
 
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
-    fixed = {} if run == "bdip" else {"steps": protocol.steps}
+    ours = run in ("bdip", NO_SKIPS)
+    fixed = {} if ours else {"steps": protocol.steps}
     scales = protocol.scales
-    generator = sized(scales) if run == "bdip" else sized(scales, protocol.channels, SKIPS)
+    generator = sized(scales, protocol.channels, 0 if ours else SKIPS)
+    if run == "bdip":
+        generator = sized(scales)
     data, operator, noise_std = degraded.data, degraded.operator, degraded.noise_std
-    if run == "bdip" and degraded.coded is not None:
+    if ours and degraded.coded is not None:
         data, operator = degraded.coded
         noise_std = operator.outer.noise_std
     started = perf_counter()
     posterior, curve, best = followed(
         data, degraded.mask, clean, operator=operator, noise_std=noise_std,
-        sampler={"bdip": "mclmc", "dip": "adam+jitter+average"}.get(run, run), seed=seed,
+        sampler="mclmc" if ours else {"dip": "adam+jitter+average"}.get(run, run), seed=seed,
         generator=generator, **(fixed or {"max_steps": protocol.most}),
     )  # fmt: skip
     told = {
@@ -130,9 +133,12 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
         "coverage": coverage(clean, posterior.mean, posterior.std),
         "std": float(np.sqrt(np.mean(posterior.std**2))),
     }  # fmt: skip
-    if degraded.mask is not None:
-        image, std = (values[~degraded.mask] for values in posterior.filled())
-        told["coverage_filled"] = coverage(clean[~degraded.mask], image, std)
+    if degraded.noiseless:
+        image, std = posterior.filled(degraded.operator)
+        unseen = ... if degraded.mask is None else ~degraded.mask
+        told |= {
+            "filled": image, "coverage_filled": coverage(clean[unseen], image[unseen], std[unseen]),
+        }  # fmt: skip
     return {run: (posterior.mean, told)}
 
 
@@ -169,7 +175,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Means over pictures and seeds with standard errors, of each protocol, task and method."""
     lines = [
         "| protocol | task | method | pictures | runs | PSNR, dB | SSIM | gain over BM3D or the best peer, dB | filled, dB "
-        "| mean − draw | χ² | 90 % coverage | of missing pixels, filled | s |",
+        "| mean − draw | χ² | 90 % coverage | filled | s |",
         "|" + "---|" * 14,
     ]
     for group in sorted({(r["protocol"], r["pixels"] or 0, r["task"]) for r in rows}):
@@ -237,7 +243,7 @@ def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]
 def margins(rows: list[dict[str, Any]]) -> str:
     """Of each task: bdip's mean less each other method's, with the least and the greatest of the runs.
 
-    Where no noise is on the observed pixels also of all images with these pixels as they were.
+    Where there is no noise on the data also of all images with these put back, by `Posterior.filled`.
     """
     lines = [
         "| task | bdip's mean, dB, less that of | mean | least | most |",
@@ -305,7 +311,7 @@ def main() -> None:
     parser.add_argument("--protocol", default="cpu", choices=list(PROTOCOLS))
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--pictures", nargs="+", help="those whose names end so [all of the task]")
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=(*METHODS, NO_SKIPS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--pixels", type=int, help="a side [the protocol's]")
     parser.add_argument("--name", default="restoration", help="of the file in results/")

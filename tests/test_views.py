@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import bdip
+from bdip.report import page
 from tests.answers import answer
 from tests.fakes import Pixels
 
@@ -86,6 +87,49 @@ def test_the_answer_holds_the_input_of_an_operator_in_its_own_shape():
     # To rounding of float32 numbers of up to 1, on the way to the unit range and back.
     np.testing.assert_allclose(found.input, image, atol=4 * np.finfo(np.float32).eps)
     assert found.mean.shape == (8, 10)
+
+
+def coils():
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(8, 8, 3)) + 1j * rng.normal(size=(8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("operator", "shape", "options", "dims"),
+    [
+        (bdip.Fourier(), (8, 8), {}, ("y", "x")),
+        (bdip.Fourier(coils().astype(np.complex64)), (8, 8), {"channel_axis": -1}, ("input_y", "input_x", "input_channel")),
+        (bdip.Radon(np.linspace(0, 180, 6, endpoint=False)), (8, 8), {}, ("input_y", "input_x")),
+        (bdip.Mosaic(), (8, 8, 3), {}, ("input_y", "input_x")),
+        (bdip.Downsample(2), (8, 8, 3), {}, ("input_y", "input_x", "channel")),
+    ],
+    ids=["Fourier", "coils", "Radon", "Mosaic", "Downsample"],
+)  # fmt: skip
+def test_data_of_every_kind_come_back_as_they_were_and_are_shown_where_they_are_a_picture(
+    operator, shape, options, dims
+):
+    image = np.random.default_rng(0).uniform(-1, 2, shape)
+    data = np.asarray(operator(image.reshape(8, 8, -1).astype(np.float32)))
+    if operator.complex_data:
+        real, imaginary = np.split(data, 2, axis=-1)
+        data = real + 1j * imaginary
+    data = data[..., 0] if data.shape[-1] == 1 else data
+    posterior = bdip.sample(
+        data, operator=operator, noise_std=0.1, data_range=(-1, 2), generator=Pixels(), sampler="sgld", steps=8,
+        progress=False, **options,
+    )  # fmt: skip
+    assert posterior.input.shape == data.shape
+    assert posterior.input.dtype == (np.complex64 if operator.complex_data else np.float32)
+    # To rounding on the way to the unit range and back.
+    most = max(1, float(np.abs(data).max()))
+    np.testing.assert_allclose(posterior.input, data, atol=8 * most * np.finfo(np.float32).eps)
+    titles = [axes.get_title() for axes in posterior.plot().axes]
+    assert ("input" in titles) == (not operator.complex_data)
+    assert (">input</span>" in page(posterior)) == isinstance(
+        operator, bdip.Mosaic | bdip.Downsample
+    )
+    found = posterior.to_xarray()
+    assert found["input_imag" if operator.complex_data else "input"].dims == dims
 
 
 def test_the_input_is_saved_and_older_files_open_without(tmp_path):

@@ -75,7 +75,7 @@ def run(
             files (see `bdip.batch.plan`).
         folder: where the outputs go; it is made.
         known, missing: patterns of mask files, such as "{stem}-mask.png" beside each image.
-        keep_known: write the known pixels as they are, and fill in what is missing.
+        keep_known: write the known pixels as they are, and fill in what is missing (`Posterior.filled`).
         jpeg: the images are JPEG files: undo their compression (see `bdip.load_jpeg`).
         save: also write each posterior, as `NAME.npz`.
         overwrite: replace files of the same names that no batch has made.

@@ -148,20 +148,19 @@ def _restored(job: Job, callback: Callable[[Progress], Any] | None) -> Row:
     _refuse_what_is_not_ours(job)
     start = time.monotonic()
     loaded, mask = load(job.image, job.known, job.missing)
-    job.outputs.check(loaded, mask)
+    data, options = loaded.pixels, job.options | {"progress": False, "callback": callback}
+    if job.jpeg:
+        data, options = of_jpeg(job.image, mask, **options)
+    job.outputs.check(loaded, mask, options.get("operator"))
     key = job.key()
     with deferred_interrupt() as interrupt:
-        options = job.options | {"progress": False, "callback": callback}
-        data = loaded.pixels
-        if job.jpeg:
-            data, options = of_jpeg(job.image, mask, **options)
         posterior = solve(
             data, mask, checkpoint=job.record(f"{key[:KEY_DIGITS]}.checkpoint"), **options
         )
     if interrupt.pressed and not posterior.complete:
         return _row(job, INTERRUPTED)
     _recorded(job, _row(job, INTERRUPTED, made=True))  # were it killed now, what is there is ours
-    written = write(posterior, job.outputs, loaded, job.image.name)
+    written = write(posterior, job.outputs, loaded, job.image.name, options.get("operator"))
     _forget_checkpoints(job)
     sigma, found = posterior.noise_std[0], posterior.diagnostics
     return _row(

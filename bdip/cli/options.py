@@ -75,7 +75,8 @@ def add_restoring(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep-known", action="store_true",
-        help="fill in what is missing, and leave the known pixels as they are: for pictures without noise",
+        help="fill in what is missing, and leave the known pixels as they are, or give OUT that is IN when made small or blurred "
+        "again: for pictures without noise",
     )  # fmt: skip
     parser.add_argument(
         "--jpeg", action="store_true",

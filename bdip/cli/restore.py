@@ -52,12 +52,8 @@ def restore(options: argparse.Namespace) -> int:
         raise UsageError("--page: with --jpeg it is the first picture: leave one of the two out.")
     if options.jpeg:
         data, chosen = of_jpeg(Path(options.image), mask, **chosen)
-    if options.keep_known and chosen["operator"] is not None:
-        raise UsageError(
-            "--keep-known: pixels of IN are none of OUT's where it is blurred, smaller, or what a JPEG file holds: leave it out."
-        )
     outputs, record = _outputs(options)
-    outputs.check(loaded, mask)
+    outputs.check(loaded, mask, chosen["operator"])
     preview = [Path(options.preview)] if options.preview else []
     check_free(options, *outputs.paths, *preview, record=record)
     if options.estimate:
@@ -71,7 +67,8 @@ def restore(options: argparse.Namespace) -> int:
             time_limit=options.time_limit, **chosen,
         )  # fmt: skip
         with _rescued(posterior, options):
-            written = write(posterior, outputs, loaded, Path(options.image).name)
+            name = Path(options.image).name
+            written = write(posterior, outputs, loaded, name, chosen["operator"])
             found = record_of(
                 posterior, inputs=inputs(options), outputs=written, command=options.arguments,
                 options=_given(options), seconds=perf_counter() - started,

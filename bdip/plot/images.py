@@ -35,27 +35,38 @@ def plot_posterior(
     """
     low, high = posterior.settings["data_range"]
     axis = posterior.settings["channel_axis"]
-    if image is None and not posterior.settings.get("rounded"):  # else no picture, but coefficients
-        image = posterior.input
+    given = (
+        given_picture(posterior) if image is None else _with_channels(image, posterior.mean, axis)
+    )
     pictures: list[tuple[str, ArrayLike]] = []
-    if image is not None:
-        pictures.append(("input", _painted(image, mask, axis, high)))
-    pictures.append(("posterior mean", posterior.mean))
+    if given is not None:
+        pictures.append(("input", _painted(given, mask, high)))
+    pictures.append(("posterior mean", last(posterior.mean, axis)))
     stored = posterior.draws.reshape(-1, *posterior.mean.shape)[::-1]
     chosen = stored[:: max(1, len(stored) // max(draws, 1))][:draws]
-    pictures += [(f"draw {n + 1}" if draws > 1 else "one draw", d) for n, d in enumerate(chosen)]
+    pictures += [
+        (f"draw {n + 1}" if draws > 1 else "one draw", last(d, axis)) for n, d in enumerate(chosen)
+    ]
     if clean is not None:
-        pictures.append(("truth", clean))
+        pictures.append(("truth", last(np.asarray(clean), axis)))
     with_std = bool(np.isfinite(posterior.std).any())
 
     figure, axes = panels(last(posterior.mean, axis).shape, len(pictures) + with_std)
     for place, (name, picture) in zip(axes, pictures, strict=False):
-        _show(place, picture, axis, low, high, name)
+        _show(place, picture, low, high, name)
     if with_std:
         _show_std(figure, axes[len(pictures)], posterior.std, axis)
     if title:
         figure.suptitle(title)
     return figure
+
+
+def given_picture(posterior: Posterior) -> NDArray[np.float32] | None:
+    """The posterior's own input (H, W[, C]) where it is a picture: neither complex numbers nor those of a JPEG file."""
+    given = posterior.input
+    if given is None or np.iscomplexobj(given) or posterior.settings.get("rounded"):
+        return None
+    return last(np.asarray(given, np.float32), posterior.data_axis)
 
 
 def plot_mixing(posterior: Posterior) -> Figure:
@@ -88,8 +99,7 @@ def plot_rows(rows: Sequence[Sequence[tuple[str, ArrayLike]]], high: float = 255
         for place in places:
             place.set_axis_off()
         for place, (name, picture) in zip(places, row, strict=False):
-            axis = 2 if np.ndim(picture) == 3 else None
-            _show(place, picture, axis, 0, high, name)
+            _show(place, picture, 0, high, name)
     return figure
 
 
@@ -124,10 +134,8 @@ def _beside(shape: tuple[int, ...]) -> dict[str, Any]:
     return {"location": "bottom" if wide else "right", "aspect": 15, "pad": 0.02}
 
 
-def _show(
-    axes: Axes, picture: ArrayLike, channel_axis: int | None, low: float, high: float, name: str
-) -> None:
-    pixels = unit_picture(picture, channel_axis, low, high)
+def _show(axes: Axes, picture: ArrayLike, low: float, high: float, name: str) -> None:
+    pixels = unit_picture(picture, None, low, high)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(name, fontsize=9)
     axes.set_axis_off()
@@ -138,15 +146,19 @@ def _show_std(figure: Figure, axes: Axes, std: NDArray[Any], channel_axis: int |
     map_of(figure, axes, single(std, channel_axis), "standard deviation", "image units", (0, top))
 
 
-def _painted(
-    image: ArrayLike, mask: ArrayLike | None, channel_axis: int | None, high: float
+def _with_channels(
+    image: ArrayLike, mean: NDArray[np.float32], channel_axis: int | None
 ) -> NDArray[Any]:
-    """The input with its missing pixels white."""
-    pixels = np.array(image, np.float64)
-    missing = np.isnan(last(pixels, channel_axis))
+    """A user's picture (H, W[, C]), whose channels are where the mean has them, if it has as many axes."""
+    pixels = np.asarray(image)
+    return last(pixels, channel_axis) if pixels.ndim == mean.ndim else pixels
+
+
+def _painted(picture: NDArray[Any], mask: ArrayLike | None, high: float) -> NDArray[np.float64]:
+    """The input (H, W[, C]) with its missing pixels white."""
+    pixels = np.array(picture, np.float64)
+    missing = np.isnan(pixels)
     if mask is not None:
         absent = ~np.asarray(mask, bool)
-        missing |= absent if channel_axis is None else absent[..., None]
-    if channel_axis is not None:
-        missing = np.moveaxis(missing, -1, channel_axis)
+        missing |= absent if absent.ndim == pixels.ndim else absent[..., None]
     return np.where(missing, high, pixels)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from bdip.citation import bibtex
 from bdip.errors import ProblemError
 from bdip.files import write_whole
-from bdip.plot import colours_of, std_top
+from bdip.plot import colours_of, given_picture, std_top
 from bdip.posterior import Posterior
 from bdip.report import numbers, words
 from bdip.report.curve import chi2_svg
@@ -120,8 +120,9 @@ def _before(posterior: Posterior, given: ArrayLike | None) -> _Before:
     if given is not None:
         pixels = _given(posterior, given)
         return _Before(pixels, "input")
-    if posterior.input is not None:
-        pixels = _channels_last(posterior, posterior.input)
+    own = given_picture(posterior)
+    if own is not None:
+        pixels = own.reshape(*own.shape[:2], -1)
         if _lies_over(posterior, pixels):
             return _Before(pixels, "input")
     draws = _draws(posterior)
@@ -143,10 +144,10 @@ def _given(posterior: Posterior, given: ArrayLike) -> Pixels:
 
 
 def _lies_over(posterior: Posterior, pixels: Pixels) -> bool:
-    """Whether a picture has the image's channels and proportions, if not its size."""
+    """Whether a picture has the image's channels, or is grey, and its proportions, if not its size."""
     mean = _channels_last(posterior, posterior.mean)
     aspect = pixels.shape[0] * mean.shape[1] / (pixels.shape[1] * mean.shape[0])
-    return pixels.shape[2] == mean.shape[2] and abs(aspect - 1) <= SAME_ASPECT
+    return pixels.shape[2] in (1, mean.shape[2]) and abs(aspect - 1) <= SAME_ASPECT
 
 
 def _layer(before: _Before, low: float, high: float) -> str:
