@@ -26,7 +26,8 @@ class Views:
         """Input, posterior mean, standard deviation with its colour bar, and a few draws.
 
         `image` and `mask` (True = observed) are the input and its mask, by default those that were
-        sampled; `clean` is the truth where it is known; each (H, W) or (H, W, C), in the image's units.
+        sampled; `clean` is the truth where it is known; each (H, W) or (H, W, C), in the image's units. Of a
+        volume it shows the slice in the middle, of a signal a curve with its interval of 90 %.
 
         Example:
             >>> figure = posterior.plot(draws=1)

@@ -6,7 +6,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from bdip.errors import ProblemError
 from bdip.plot import (
+    picture_of,
     plot_calibration,
     plot_curves,
     plot_mixing,
@@ -17,7 +19,7 @@ from bdip.plot import (
 )
 from bdip.plot.curves import limits, thinned
 from bdip.posterior import Posterior
-from tests.answers import answer
+from tests.answers import SETTINGS, answer
 
 SHAPES = {"grey": ((12, 20), None), "colour": ((12, 20, 3), 2), "channels first": ((3, 12, 20), 0),
           "wide": ((6, 48), None)}  # fmt: skip
@@ -106,6 +108,42 @@ def test_pictures_of_any_proportions_are_drawn_and_say_their_units(shape, axis, 
         )  # layout troubles are warnings, and errors here
         said = {axes.get_ylabel() or axes.get_xlabel() for axes in figure.axes}
         assert said - {""} == units
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((6, 10, 12), None), ((3, 6, 10, 12), 0), ((6, 10, 12, 3), 3)])  # fmt: skip
+def test_of_a_volume_the_slice_in_the_middle_is_shown(shape, axis):
+    posterior = answer(shape, axis, settings=SETTINGS | {"channel_axis": axis})
+    expected = posterior.mean[:, 3] if axis == 0 else posterior.mean[3]
+    middle = picture_of(posterior)
+    np.testing.assert_array_equal(middle.mean, expected)
+    assert middle.settings["channel_axis"] == {None: None, 0: 0, 3: 2}[axis]
+    assert middle.draws.shape == (*posterior.draws.shape[:2], *expected.shape)
+    mask = np.ones([n for place, n in enumerate(shape) if place != axis], bool)
+    mask[3, 2, 5] = False
+    figure = posterior.plot(mask=mask, clean=posterior.mean)
+    shown = {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes[:6]}
+    assert shown["input"].shape[:2] == (10, 12)
+    assert (shown["input"][2, 5] == 1).all()
+    np.testing.assert_array_equal(shown["truth"], shown["posterior mean"])
+    assert shown["standard deviation"].shape == (10, 12)
+    assert len(posterior.plot_mixing().axes) == 6  # three maps and their bars
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((30,), None), ((2, 30), 0)])
+def test_a_signal_is_a_curve_with_its_interval(shape, axis):
+    posterior = answer(shape, axis, std=2.0, settings=SETTINGS | {"channel_axis": axis})
+    figure = posterior.plot(clean=posterior.mean + 1, draws=2)
+    assert len(figure.axes) == len(np.atleast_2d(posterior.mean))
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[-1].lines}
+    row = np.atleast_2d(posterior.mean)[-1]
+    np.testing.assert_array_equal(lines["posterior mean"], row)
+    np.testing.assert_array_equal(lines["truth"], row + 1)
+    np.testing.assert_array_equal(lines["input"], np.atleast_2d(posterior.input)[-1])
+    band = figure.axes[-1].collections[0].get_paths()[0].vertices[1:31, 1]
+    np.testing.assert_allclose(band, row - 1.645 * 2, rtol=1e-6)
+    assert len(figure.axes[-1].lines) == 5  # two draws
+    with pytest.raises(ProblemError, match=r"no picture: posterior.plot\(\) draws its curve"):
+        posterior.plot_mixing()
 
 
 def test_maps_of_mixing_show_the_worst_channel():

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.plot.encoding import std_top, unit_picture
+from bdip.plot.grids import SIGNAL, VOLUME, middle, picture_of, plot_signal, spatial_axes
 from bdip.plot.style import PANEL_INCHES, UNCERTAINTY, Picture, last, panels, single
 from bdip.posterior import Posterior
 
@@ -31,8 +32,15 @@ def plot_posterior(
 
     `image`, `mask` (True = observed) and `clean`, the truth where it is known, are as for
     `bdip.sample`; missing pixels are painted white. Without `image` it is the posterior's own input,
-    if it has one that is a picture.
+    if it has one that is a picture. Of a volume the slice in the middle; a signal is drawn as a curve.
     """
+    if spatial_axes(posterior) == SIGNAL:
+        return plot_signal(posterior, image, clean, draws)
+    if spatial_axes(posterior) == VOLUME:
+        axis = posterior.settings["channel_axis"]
+        posterior = picture_of(posterior)
+        image, clean = (None if each is None else middle(each, axis) for each in (image, clean))
+        mask = None if mask is None else middle(mask, None)
     low, high = posterior.settings["data_range"]
     axis = posterior.settings["channel_axis"]
     given = (
@@ -73,8 +81,11 @@ def plot_mixing(posterior: Posterior) -> Figure:
     """Maps of R-hat, effective draws and Monte Carlo error, each with its scale.
 
     Of several channels: the greatest R-hat, the fewest effective draws, the root mean square error.
-    Grey where the draws cannot tell.
+    Grey where the draws cannot tell. Of a volume the slice in the middle.
+
+    Raises ProblemError where it is a signal.
     """
+    posterior = picture_of(posterior)
     axis = posterior.settings["channel_axis"]
     rhat, ess, mcse = (last(each, axis) for each in (posterior.rhat, posterior.ess, posterior.mcse))
     if axis is not None:

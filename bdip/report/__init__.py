@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from bdip.citation import bibtex
 from bdip.errors import ProblemError
 from bdip.files import write_whole
-from bdip.plot import colours_of, given_picture, std_top
+from bdip.plot import colours_of, given_picture, picture_of, std_top
 from bdip.posterior import Posterior
 from bdip.report import numbers, words
 from bdip.report.curve import chi2_svg
@@ -27,7 +27,7 @@ from bdip.report.pictures import bytes_picture, data_uri, flip_book
 
 MOST_BYTES = 4_600_000  # of a page, which the flip-book fills at most
 SAME_ASPECT = 0.02  # by which the input's proportions may differ from the image's
-TITLE = "A restored image"
+TITLE, SLICE = "A restored image", "The slice in the middle of a restored volume"
 
 Pixels = NDArray[np.float32]
 
@@ -60,12 +60,17 @@ def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | N
     `input` is what was restored, in the image's axes and units, for answers that do not hold it. Of
     images with more than 2²⁰ values every second pixel is shown, or every third, and so on.
 
-    Raises ProblemError where `input` has other proportions than the image.
+    Of a volume it shows the slice in the middle.
+
+    Raises ProblemError where `input` has other proportions than the image, or where it is a signal.
 
     Example:
         >>> page(posterior, title="Noise").splitlines()[0]
         '<!DOCTYPE html>'
     """
+    shown = picture_of(posterior)
+    if shown is not posterior:
+        posterior, title = shown, title or SLICE
     low, high = posterior.settings["data_range"]
     mean, std = (_channels_last(posterior, each) for each in (posterior.mean, posterior.std))
     table = numbers.table(mean, std, high - low)
