@@ -32,7 +32,38 @@ ROUNDING = 1 / 255 / math.sqrt(12)  # ε of 256 levels, of the range
 TOLERANCE = 1e-3  # of the residual of the linear equations, of its size: far below the rounding
 MOST_ROUNDS = 1000  # of conjugate gradients
 PROBES = 8  # random images by which the trace is told (Hutchinson 1990)
+ROUNDS = 10  # of changes
+LEAST_POWER = (
+    0.01  # of the mean of A Aᵀ's diagonal: data that say nothing of the picture move nothing
+)
 LEAST_DRAWS, MOST_DRAWS = 2, 32  # that are corrected: each takes as long as the mean
+
+
+class Answer(NamedTuple):
+    """Data and what was sampled from them, in the user's axes and units; of a descent, which has no spread, no draws.
+
+    Data (h, w[, c]) are NaN where they are missing; `mean` and `std` (H, W[, C]), `draws` (chains, n, H, W[, C]).
+    """
+
+    data: NDArray[np.float32] | NDArray[np.complex64]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    draws: NDArray[np.float32]
+    data_axis: int | None
+    channel_axis: int | None
+    data_range: tuple[float, float]
+
+    @property
+    def spatial_axes(self) -> int:
+        return self.mean.ndim - (self.channel_axis is not None)
+
+    def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images (..., H, W[, C]) in the unit range, channels last."""
+        low, high = (np.float32(each) for each in self.data_range)
+        scaled: NDArray[np.float32] = (images - low) / (high - low)
+        if self.channel_axis is None:
+            return scaled[..., None]
+        return np.moveaxis(scaled, self.channel_axis - self.mean.ndim, -1)
 
 
 class Filled(NamedTuple):
@@ -42,39 +73,53 @@ class Filled(NamedTuple):
     std: NDArray[np.float32]
 
 
-def through(
-    operator: Operator,
-    data: NDArray[np.float32] | NDArray[np.complex64],
-    data_axis: int | None,
-    mean: NDArray[np.float32],
-    draws: NDArray[np.float32],
-    channel_axis: int | None,
-    data_range: tuple[float, float],
-) -> Filled:
-    """`fill` in the user's axes and units, of draws (chains, n, H, W[, C]) and data in 256 levels; NaN where they are missing.
+def through(operator: Operator, answer: Answer) -> Filled:
+    """The picture that gives the data again: `fill` with a rounding to 256 levels, or `within` that of the operator, with the draws' std.
 
     Raises ProblemError where operator and data do not belong together.
     """
-    low, high = data_range
+    low, high = answer.data_range
     problem, units = pose(
-        data, operator=operator, noise_std=(high - low) * ROUNDING, data_range=(low, high), channel_axis=data_axis,
-        spatial_axes=mean.ndim - (channel_axis is not None),
+        answer.data, operator=operator, noise_std=(high - low) * ROUNDING, data_range=(low, high),
+        channel_axis=answer.data_axis, spatial_axes=answer.spatial_axes,
     )  # fmt: skip
-
-    def unit(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        if channel_axis is not None:
-            images = np.moveaxis(images, channel_axis - mean.ndim, -1)
-        scaled = (images - np.float32(low)) / np.float32(high - low)
-        return scaled if channel_axis is not None else scaled[..., None]
-
-    if unit(mean).shape != problem.image_shape:
+    mean = answer.unit(answer.mean)
+    if mean.shape != problem.image_shape:
         raise ProblemError(
             f"operator makes the data of an image of shape {problem.image_shape}, but the answer has "
-            f"{unit(mean).shape}: pass the one that was sampled with."
+            f"{mean.shape}: pass the one that was sampled with."
         )
-    flat = draws.reshape(-1, *mean.shape)
-    image, std = fill(problem, unit(mean), unit(flat), jax.random.key(0))
+    if operator.rounded:
+        allowed = jnp.asarray(operator.rounding / (high - low), jnp.float32)
+        return Filled(units.image(within(problem, mean, allowed)), answer.std)
+    draws = answer.unit(answer.draws.reshape(-1, *answer.mean.shape))
+    image, std = fill(problem, mean, draws, jax.random.key(0))
     return Filled(units.image(image), units.spread(std))
+
+
+@jax.jit
+def within(
+    problem: Problem, image: Float[Array, "*grid C"], allowed: Data
+) -> Float[Array, "*grid C"]:
+    """The image, changed as little as makes its data differ from the measured ones by no more than is allowed.
+
+    What goes beyond is taken away, by the least change of the image that does so, a few times, for one change makes others
+    go beyond.
+    """
+    seen = partial(_seen, problem)
+    pull = jax.linear_transpose(seen, jax.ShapeDtypeStruct(image.shape, jnp.float32))
+    probe = problem.mask * normal_like(jax.random.key(0), problem.data)
+    power = _square(pull(probe)[0]) / problem.observed_count
+
+    def nearer(_: int, image: Float[Array, "*grid C"]) -> Float[Array, "*grid C"]:
+        left = problem.mask * (problem.data - seen(image))
+        solved, _ = jax.scipy.sparse.linalg.cg(
+            lambda v: seen(pull(v)[0]) + LEAST_POWER * power * v, left - jnp.clip(left, -allowed, allowed),
+            tol=TOLERANCE, maxiter=MOST_ROUNDS,
+        )  # fmt: skip
+        return image + pull(solved)[0]
+
+    return jax.lax.fori_loop(0, ROUNDS, nearer, jnp.asarray(image))
 
 
 def fill(

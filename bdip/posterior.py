@@ -26,7 +26,7 @@ from bdip.diagnostics import (
 )
 from bdip.diagnostics.mixing import LEAST_DRAWS
 from bdip.files import write_whole
-from bdip.filling import through
+from bdip.filling import Answer, through
 from bdip.likelihood import PoissonGaussian
 from bdip.operators import Operator
 from bdip.views import Views
@@ -261,12 +261,13 @@ class Posterior(Views):
         `operator` is the one that the data were sampled with, if any, which must be linear: the mean then has added to it what the data
         say of the rest, by the formula of `bdip.filling` with the rounding of data to 256 levels of the range for ε. So the smaller
         picture of one enlarged is the one that was given, to about half a level. The standard deviation is that of the
-        stored draws with such a rest, and needs some dozens of them.
+        stored draws with such a rest, and needs some dozens of them. Of a JPEG file's data (`bdip.JPEG`) the mean is changed as little as makes
+        a picture of which these may be the rounded numbers, and the standard deviation stays.
 
         Both in the mean's shape (H, W[, C]) and the image's units. Where data have noise, `mean` and `std` are nearer to the truth.
 
-        Raises ValueError where the operator is left out, is another one, is not linear, or is a JPEG file's, or where
-        the input is not in the file (of older versions).
+        Raises ValueError where the operator is left out, is another one or is not linear, or where the input is not in the
+        file (of older versions).
 
         >>> image, std = posterior.filled()
         >>> bool((image == posterior.input).all()), float(std.max())  # nothing was missing
@@ -274,10 +275,6 @@ class Posterior(Views):
         """
         if self.input is None:
             raise ValueError("the input is not in this file: use posterior.mean.")
-        if self._rounded:
-            raise ValueError(
-                "what a JPEG file holds was rounded, and coarsely: use posterior.mean."
-            )
         of, given = self.settings.get("operator", "Identity"), type(operator).__name__
         if operator is None and of != "Identity":
             raise ValueError(f"the data are of an operator ({of}): pass it, or use posterior.mean.")
@@ -286,11 +283,13 @@ class Posterior(Views):
                 raise ValueError(f"{given} is not linear: use posterior.mean.")
             if given != of:
                 raise ValueError(f"operator is a {given}, but the data are of {of}: pass that one.")
-            axis, limits = self.settings["channel_axis"], self.settings["data_range"]
             draws = (
                 self.draws if np.isfinite(self.std).any() else self.draws[:, :0]
             )  # of no descent
-            return through(operator, self.input, self.data_axis, self.mean, draws, axis, limits)
+            return through(operator, Answer(
+                self.input, self.mean, self.std, draws, self.data_axis, self.settings["channel_axis"],
+                self.settings["data_range"],
+            ))  # fmt: skip
         missing = np.isnan(self.input)
         shown = ~missing if self.holdout is None else ~missing & np.isnan(self.holdout)
         left = ((self.input - self.mean) ** 2 + self.std**2)[shown]

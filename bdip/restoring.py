@@ -25,7 +25,7 @@ Written = dict[str, Path]  # the files written, by what they are
 class Outputs:
     """The files that are to be written; those that were not asked for are None.
 
-    `keep_known`: what `Posterior.filled` gives is written, known pixels just as they were loaded.
+    `keep_known`: what `Posterior.filled` gives is written, known pixels just as they were loaded. So it is of JPEG files.
     """
 
     image: Path
@@ -55,12 +55,8 @@ class Outputs:
         self, loaded: Loaded, mask: NDArray[np.bool_] | None, operator: Operator | None = None
     ) -> None:
         """Raise ImageError where what is made of the image could not be written, or would be the image itself."""
-        if self.keep_known and operator is not None and (operator.rounded or not operator.linear):
-            raise ImageError(
-                "what a JPEG file holds was rounded, and cannot be kept: leave out --keep-known."
-                if operator.rounded
-                else f"{type(operator).__name__} is not linear: leave out keep_known."
-            )
+        if self.keep_known and operator is not None and not operator.linear:
+            raise ImageError(f"{type(operator).__name__} is not linear: leave out keep_known.")
         whole = operator is None and (mask is None or bool(mask.all()))
         if self.keep_known and whole and not np.isnan(loaded.pixels).any():
             raise ImageError(

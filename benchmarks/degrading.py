@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 import bdip
-from bdip.filling import through
+from bdip.filling import Answer, through
 from benchmarks import images, peers
 
 Image = NDArray[Any]
@@ -37,17 +37,19 @@ class Degraded(NamedTuple):
 
     @property
     def noiseless(self) -> bool:
-        """Whether the data are just those of the picture: pixels of it, or what an operator makes of it."""
-        return self.mask is not None or self.operator is not None
+        """Whether the data are just those of the picture: pixels of it, what an operator makes of it, or a file's numbers."""
+        return any(each is not None for each in (self.mask, self.operator, self.coded))
 
     def put_back(self, image: Image) -> Image:
         """The image (H, W[, C]) with the data put into it, as `Posterior.filled` does it with the mean."""
         if self.mask is not None:
             return put_back(self.mask, self.data, image)
         axis = 2 if image.ndim == 3 else None
-        no_draws = np.empty((1, 0, *image.shape), np.float32)
-        image = image.astype(np.float32)
-        return through(self.operator, self.data, axis, image, no_draws, axis, (0.0, 1.0)).image
+        data, operator = self.coded or (self.data, self.operator)
+        data_axis = axis if data.ndim == 3 else None
+        image, no_draws = image.astype(np.float32), np.empty((1, 0, *image.shape), np.float32)
+        answer = Answer(data, image, image, no_draws, data_axis, axis, (0.0, 1.0))
+        return through(operator, answer).image
 
 
 class Task(NamedTuple):

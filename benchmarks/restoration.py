@@ -133,8 +133,8 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
         "coverage": coverage(clean, posterior.mean, posterior.std),
         "std": float(np.sqrt(np.mean(posterior.std**2))),
     }  # fmt: skip
-    if degraded.noiseless:
-        image, std = posterior.filled(degraded.operator)
+    if degraded.noiseless and (ours or degraded.coded is None):  # else it was given decoded pixels
+        image, std = posterior.filled(operator)
         unseen = ... if degraded.mask is None else ~degraded.mask
         told |= {
             "filled": image, "coverage_filled": coverage(clean[unseen], image[unseen], std[unseen]),

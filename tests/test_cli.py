@@ -348,7 +348,7 @@ def test_restore_undoes_jpeg(folder, capsys):
         main(["restore", "photo.jpg", "-o", "b.png", "--downsample", "2", *words[:1], *TINY]) == 0
     )
     assert imageio.imread("b.png").shape == (32, 32)
-    options = ("--noise-std=3", "--holdout=0.02", "--tile=16", "--keep-known")
+    options = ("--noise-std=3", "--holdout=0.02", "--tile=16")
     for wrong in (["photo.png"], *(["photo.jpg", option] for option in options)):
         assert main(["restore", *wrong, "-o", "c.png", "--jpeg", *TINY]) == 2
         (line,) = capsys.readouterr().err.splitlines()

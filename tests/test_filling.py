@@ -176,7 +176,6 @@ def test_a_picture_made_small_again_is_the_one_that_was_given(axis):
             bdip.FromFunction(jnp.square, lambda shape: shape, linear=False),
             "not linear",
         ),
-        ({"operator": "JPEG", "rounded": True}, None, "JPEG file.*use posterior.mean"),
     ],
 )
 def test_an_operator_that_is_not_that_of_the_data_is_refused(settings, operator, why):

@@ -8,9 +8,11 @@ import skimage.data
 from PIL import Image
 
 import bdip
+from bdip.filling import within
 from bdip.io import ImageError
 from bdip.io.jpeg import _stored
 from bdip.operators.jpeg import COLOURS
+from bdip.problem import pose
 
 TYPICAL = 0.8  # two standard errors √(2/12), in grey levels, of a coefficient of pixels that were rounded twice
 QUALITY = 30  # at which few of the steps are below 8
@@ -212,3 +214,34 @@ def test_what_was_rounded_is_sampled_and_told_as_that(tmp_path):
     titles = {axes.get_title() for axes in posterior.plot().axes}
     assert "posterior mean" in titles
     assert "input" not in titles  # which is no picture
+
+    image, std = posterior.filled(operator)
+    np.testing.assert_array_equal(std, posterior.std)
+    beyond = [np.abs(data - np.asarray(operator(x))[..., 0]) / operator.rounding[..., 0] for x in (posterior.mean, image)]  # fmt: skip
+    assert beyond[0].max() > 1.2
+    # To what is left of the changes after the last; in the corner blocks few pixels stand for many numbers.
+    assert beyond[1].max() < 1.02
+    # The truth is among those pictures: a step to the nearest one of a convex set is one towards all in it.
+    assert np.mean((image - pixels) ** 2) < np.mean((posterior.mean - pixels) ** 2)
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
+def test_the_file_of_a_picture_is_that_of_the_truth_within_its_rounding(subsampling):
+    """Of sides that are no multiples of 8, with a step for each frequency; no number of the truth's own goes beyond it."""
+    tables = np.random.default_rng(0).integers(3, 60, (3, 8, 8)).astype(np.float32)
+    operator, truth = bdip.JPEG(tables, (21, 30), subsampling), photograph(21, 30)
+    data = np.rint(np.asarray(operator(np.float32(truth)))[..., 0])
+    problem, _ = pose(data, operator=operator, noise_std=1.0, data_range=(0, 255))
+    mean = np.float32(truth + np.random.default_rng(1).normal(0, 15, truth.shape)) / 255
+    allowed = operator.rounding / np.float32(255)
+    image = np.asarray(within(problem, mean, allowed))
+    beyond = [
+        np.abs(problem.data - operator(x)) / allowed for x in (mean, image, truth / np.float32(255))
+    ]
+    assert beyond[0].max() > 2
+    assert beyond[1].max() < 1.02
+    assert beyond[2].max() < 1
+    assert np.mean((image - truth / 255) ** 2) < 0.9 * np.mean((mean - truth / 255) ** 2)
+    np.testing.assert_allclose(
+        within(problem, image, 2 * allowed), image, atol=1e-6
+    )  # nothing to do

@@ -18,7 +18,8 @@ class Operator:
     `linear` says that A(ax + by) = aA(x) + bA(y); one that is not must say so. `diagonal` says that A
     multiplies each value of the image by a weight of its own, which leaves the grid alone.
     `complex_data` says that the channels of the data are real parts, and behind them the imaginary ones.
-    `rounded` says that the data's noise is what rounding took away, so that χ² is at most 1 where it is right.
+    `rounding` is how far the data may be from A x where their noise is what rounding took away, in the data's shape, or
+    None; `rounded` says that it is there, so that χ² is at most 1 where it is right.
     """
 
     @property
@@ -34,8 +35,12 @@ class Operator:
         return False
 
     @property
+    def rounding(self) -> Any:
+        return None
+
+    @property
     def rounded(self) -> bool:
-        return False
+        return self.rounding is not None
 
     def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         raise NotImplementedError
@@ -71,8 +76,8 @@ class Composed(Operator):
         return bool(self.outer.complex_data)
 
     @property
-    def rounded(self) -> bool:
-        return bool(self.outer.rounded)
+    def rounding(self) -> Any:
+        return self.outer.rounding
 
     def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         return self.outer(self.inner(image))

@@ -74,13 +74,13 @@ class JPEG(Operator):
         It is too much for the many coefficients that are zero because they are small: χ² is below 1.
         """
         steps = np.asarray(self._steps, np.float64)
-        std = np.sqrt(ROUNDED * (1 + PIXELS_ROUNDED / steps**2))
-        counts = [rows * columns for rows, columns in self._blocks]
-        return np.repeat(std, counts, axis=0).astype(np.float32)
+        return self._of_blocks(np.sqrt(ROUNDED * (1 + PIXELS_ROUNDED / steps**2)))
 
     @property
-    def rounded(self) -> bool:
-        return True
+    def rounding(self) -> Float[np.ndarray, "n frequencies 1"]:
+        """Half a step, and the standard deviation √(1/6)/q of what the rounding of pixels makes of it."""
+        steps = np.asarray(self._steps, np.float64)
+        return self._of_blocks(0.5 + np.sqrt(ROUNDED * PIXELS_ROUNDED) / steps)[..., None]
 
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "n frequencies 1"]:
         exchanged, backwards = self.turn
@@ -120,6 +120,11 @@ class JPEG(Operator):
     @property
     def _steps(self) -> Float[Array, "C frequencies"]:
         return jnp.asarray(self.tables, jnp.float32).reshape(-1, SIDE**2)
+
+    def _of_blocks(self, planes: NDArray[np.float64]) -> Float[np.ndarray, "n frequencies"]:
+        """What each plane (C, 64) has, for each of its blocks."""
+        counts = [rows * columns for rows, columns in self._blocks]
+        return np.repeat(planes, counts, axis=0).astype(np.float32)
 
     @property
     def _blocks(self) -> list[tuple[int, int]]:
