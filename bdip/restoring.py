@@ -135,7 +135,7 @@ def write(
     mean = np.where(as_loaded, loaded.pixels, mean) if as_loaded.any() else mean
     save_image(outputs.image, mean, like=loaded)
     written = {"image": outputs.image}
-    if np.isfinite(std).any():
+    if np.isfinite(posterior.std).any():
         save_image(outputs.std, std, np.float32)
         written["std"] = outputs.std
     if outputs.posterior is not None:

@@ -6,6 +6,7 @@ They have a process of their own, for JAX must know the number of devices before
 """
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -26,14 +27,13 @@ from tests.fakes import CountingPixels, Perceptron, Pixels, unit_problem
 CHAINS, DEVICES = (1, 3, 8, 10), (1, 2, 8)
 STEPS, WARMUP, BLOCK = 30, 12, 10
 NOISY = np.random.default_rng(0).normal(0.5, 0.2, (8, 7))
-HOURGLASS = bdip.Hourglass(
-    scales=1, channels_down=4, channels_up=4, channels_skip=2, latent_channels=4
-)
+RESNET = bdip.ResNet(blocks=1, channels=3, latent_channels=3)
 
 
-def restore(chains, devices, generator=Perceptron(), **options):  # noqa: B008 -- frozen
-    """A short quiet run of so many chains."""
+def restore(chains, devices, generator=Pixels(), **options):  # noqa: B008 -- frozen
+    """A short quiet run of so many chains, of the generator and the sampler that compile soonest."""
     plain = {"steps": STEPS, "warmup": WARMUP, "noise_std": 0.2, "data_range": (0, 1)}
+    plain |= {"sampler": "sgld"}
     plain |= {"settings": bdip.Settings(block=BLOCK), "progress": False}
     return bdip.sample(
         NOISY, generator=generator, chains=chains, devices=devices, **plain | options
@@ -52,7 +52,8 @@ def every_number_of_chains_and_devices():
         for devices in DEVICES:
             found |= arrays_of(f"{chains} on {devices}", restore(chains, devices))
     for devices in (1, 2):
-        found |= arrays_of(f"hourglass on {devices}", restore(3, devices, HOURGLASS))
+        found |= arrays_of(f"resnet on {devices}", restore(3, devices, RESNET))
+        found |= arrays_of(f"mclmc on {devices}", restore(3, devices, sampler="mclmc"))
         sampled = restore(3, devices, noise_std="sample")
         found |= arrays_of(f"sampled noise on {devices}", sampled)
     found |= arrays_of("10 on all", restore(10, None))
@@ -199,30 +200,44 @@ def cut_short_and_resumed():
     return complete, arrays
 
 
+LIMIT = 0.75  # which one number of four exceeds
+
+
 @dataclass(frozen=True)
 class Fragile(Pixels):
-    """Pixels that start at 0, or at 10¹⁰ where a number drawn from the key exceeds `limit`."""
-
-    limit: float = 1.0
+    """Pixels that start at 0, or at 10¹⁰ where a number drawn from the key exceeds LIMIT."""
 
     def init(self, key, image_shape):
-        start = jnp.where(jax.random.uniform(key) > self.limit, 1e10, 0.0)
+        start = jnp.where(jax.random.uniform(key) > LIMIT, 1e10, 0.0)
         return {"image": jnp.full(image_shape, start)}, jnp.zeros((1, 1, 1))
 
 
-def which_chain_diverges(seed):
-    """The one of four chains, two a round, that starts far out, and what the error says."""
+def far_out(seed):
+    """Which of four chains start far out."""
     keys = [jax.random.split(jax.random.fold_in(jax.random.key(seed), k))[0] for k in range(4)]
-    numbers = [float(jax.random.uniform(key)) for key in keys]
-    generator = Fragile(limit=sum(sorted(numbers)[-2:]) / 2)
+    return [k for k, key in enumerate(keys) if jax.random.uniform(key) > LIMIT]
+
+
+def one_far_out():
+    """For each of four chains a seed with which it starts far out and no other does."""
+    seeds = {}
+    for seed in itertools.count():
+        if len(seeds) == 4:
+            return seeds
+        if len(found := far_out(seed)) == 1:
+            seeds.setdefault(found[0], seed)
+
+
+def what_is_said_of_it(seed):
+    """The error of four chains, two a round."""
     try:
         restore(
-            4, 2, generator, seed=seed, sampler=Sgld(Constant(11.0)), noise_std=1.0, steps=14,
+            4, 2, Fragile(), seed=seed, sampler=Sgld(Constant(11.0)), noise_std=1.0, steps=14,
             warmup=4, weight_precision=1.0, settings=bdip.Settings(block=4, step_halvings=0),
         )  # fmt: skip
     except bdip.DivergedError as error:
-        return int(np.argmax(numbers)), str(error)
-    return int(np.argmax(numbers)), "no error"
+        return str(error)
+    return "no error"
 
 
 def what_the_bar_shows():
@@ -239,7 +254,7 @@ def devices_used(devices):
         used.append(sorted(device.id for device in progress.image.devices()))
 
     options = {"sampler": Sgld(Constant(0.01)), "settings": bdip.Settings(block=STEPS)}
-    restore(2, devices, Pixels(), callback=look, **options)
+    restore(2, devices, callback=look, **options)
     return used
 
 
@@ -256,7 +271,7 @@ def main(output):
         "seen": seen,
         "stops": stops,
         "resumed": resumed,
-        "diverged": [which_chain_diverges(seed) for seed in range(4)],
+        "diverged": [[k, what_is_said_of_it(seed)] for k, seed in one_far_out().items()],
         "bar": what_the_bar_shows(),
         "used": {
             "all": devices_used(None),

@@ -342,7 +342,7 @@ def test_a_table_holds_no_formula_for_a_spreadsheet(photos, tmp_path):
     assert not any(value[:1] in "=+-@" for row in table(tmp_path / "out2").values() for value in row.values() if value)  # fmt: skip
 
 
-TINY = ["--channels", "4", "--scales", "2", "--steps", "12", "--noise-std", "20"]
+TINY = ["--channels", "4", "--scales", "1", "--sampler", "sgld", "--steps", "12", "--noise-std", "20"]  # fmt: skip
 
 
 def test_the_command_says_what_was_done_and_ends_as_it_should(photos, capsys):

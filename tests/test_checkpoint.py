@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bdip
-from bdip import keeping
+from bdip import keeping, stopping
 from bdip.checkpoint import DIGEST_BYTES, load
 from bdip.lock import LockedError, locked
 from bdip.samplers import REGISTRY, Constant, Sgld
@@ -135,7 +135,10 @@ def test_resuming_is_said_and_compiles_nothing_else(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "budget"), [({"max_steps": 3000}, 3000), ({"target_mcse": 0.5, "max_steps": 900}, 900)]
 )
-def test_a_run_that_ended_out_of_steps_can_be_given_more_or_asked_for_less(tmp_path, more, budget):
+def test_a_run_that_ended_out_of_steps_can_be_given_more_or_asked_for_less(
+    tmp_path, more, budget, monkeypatch
+):
+    monkeypatch.setattr(stopping, "LOOKS_GROW", 2)  # each look compiles for its own number of draws
     short = ENDLESS | {"max_steps": 900, "target_mcse": 0.1}
     first = run(checkpoint=tmp_path / "run.ckpt", **short)
     assert not first.settings["stopped"]["reached"]

@@ -7,17 +7,22 @@ from astropy.io import fits
 from PIL import Image
 
 import bdip
-from bdip import memory
+from bdip import memory, networks
 from bdip.cli import main
 from bdip.posterior import Posterior
 from tests.answers import answer
+from tests.fakes import Pixels
 
-TINY = ["--channels", "4", "--scales", "2", "--steps", "12", "--quiet"]
+# The network and sampler taken unasked.
+USUAL = ["--channels", "4", "--scales", "2", "--steps", "12", "--quiet"]
+PIXELS = ["--generator", "pixels", "--steps", "12", "--quiet"]  # `folder` gives it its name
+TINY = ["--sampler", "sgld", *PIXELS]  # which compiles in a fifth of the time
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(networks.REGISTRY, "pixels", Pixels)
     rng = np.random.default_rng(0)
     photo = np.clip(rng.normal(128, 40, (16, 16)), 0, 255).astype(np.uint8)
     imageio.imwrite("photo.png", photo)
@@ -31,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_restore_writes_the_image_its_uncertainty_and_the_posterior(folder):
     assert main(["restore", "photo.png", "-o", "out.png", "--known", "known.png", "--save", "p.npz",
-                 "--noise-std", "20", *TINY]) == 0  # fmt: skip
+                 "--noise-std", "20", *USUAL]) == 0  # fmt: skip
     restored, std = imageio.imread("out.png"), imageio.imread("out-std.tif")
     posterior = Posterior.load("p.npz")
     assert restored.shape == (16, 16)
@@ -40,6 +45,8 @@ def test_restore_writes_the_image_its_uncertainty_and_the_posterior(folder):
     assert std.dtype == np.float32
     assert np.array_equal(std, posterior.std)
     assert posterior.settings["noise_std"] == pytest.approx(20)
+    assert posterior.settings["sampler"]["name"] == "Mclmc"
+    assert posterior.settings["generator"]["name"] == "Pyramid"
 
 
 @pytest.mark.parametrize("more", [[], ["--tile", "12"], ["--holdout", "0.25"]])
@@ -196,12 +203,12 @@ def test_bad_names_of_pages_and_previews_are_refused_before_any_work(
 
 @pytest.mark.parametrize("more", [[], ["--known", "known.png", "--keep-known"]])
 def test_a_descent_writes_no_uncertainty(folder, more):
-    assert main(["restore", "photo.png", "-o", "out.png", "--sampler", "adam", *more, *TINY]) == 0
+    assert main(["restore", "photo.png", "-o", "out.png", *more, *PIXELS, "--sampler", "adam"]) == 0
     assert not (folder / "out-std.tif").exists()
 
 
 def test_compare_draws_curves_and_pictures(folder, capsys):
-    assert main(["compare", "photo.png", "--add-noise", "20", "-o", "both", *TINY]) == 0
+    assert main(["compare", "photo.png", "--add-noise", "20", "-o", "both", *PIXELS]) == 0
     assert imageio.imread("both/curves.png").ndim == 3
     assert imageio.imread("both/side-by-side.png").ndim == 3
     table = capsys.readouterr().out

@@ -7,7 +7,7 @@ import bdip
 from bdip.compare import compare
 from bdip.diagnostics import psnr
 
-TINY = bdip.Hourglass(scales=2, channels_down=4, channels_up=4, channels_skip=2, latent_channels=4)
+TINY = bdip.Hourglass(scales=1, channels_down=4, channels_up=4, channels_skip=2, latent_channels=4)
 
 
 @pytest.fixture(scope="module")

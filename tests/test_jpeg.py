@@ -16,7 +16,7 @@ from bdip.problem import pose
 
 TYPICAL = 0.8  # two standard errors √(2/12), in grey levels, of a coefficient of pixels that were rounded twice
 QUALITY = 30  # at which few of the steps are below 8
-TINY = bdip.Pyramid(channels=8, scales=2)
+TINY = bdip.Pyramid(channels=8, scales=1)
 
 
 def photograph(height, width):

@@ -194,7 +194,7 @@ def test_a_sinogram_is_restored_by_the_front_door():
     tiny = bdip.Hourglass(scales=1, channels_down=8, channels_up=8)
     posterior = bdip.sample(
         data_of(bdip.Radon(angles), image), operator=bdip.Radon(angles), data_range=(0, 255), noise_std=20,
-        generator=tiny, steps=30, progress=False,
+        generator=tiny, sampler="sgld", steps=30, progress=False,
     )  # fmt: skip
     assert posterior.mean.shape == posterior.std.shape == (16, 16)
     assert np.isfinite(posterior.std).all()

@@ -114,7 +114,7 @@ def test_a_run_that_goes_back_after_it_was_resumed_goes_back_as_far(tmp_path):
 
 
 def test_chains_that_end_by_themselves_go_back_and_still_end():
-    options = {"steps": None, "max_steps": 4000, "target_mcse": 0.05, "warmup": 100, "chains": 2}
+    options = {"steps": None, "max_steps": 4000, "target_mcse": 0.15, "warmup": 100, "chains": 2}
     with pytest.warns(DivergedWarning):
         found = run(sampler=Sgld(Bursts(0.03, 470)), **options, seed=1)
     assert found.settings["stopped"]["reached"]

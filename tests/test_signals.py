@@ -118,15 +118,14 @@ def test_every_generator_is_here():
     assert {name: type(generator) for name, generator in GENERATORS.items()} == REGISTRY
 
 
-def slow_but_for(*names):
-    marks = dict.fromkeys(names, ())
-    return [
-        pytest.param(g, id=n, marks=marks.get(n, pytest.mark.slow)) for n, g in GENERATORS.items()
-    ]
+QUICK = {("pyramid", "a volume"), ("hourglass", "a signal")}  # the rest repeat it, at length
+GENERATORS_ON_GRIDS = [
+    pytest.param(generator, grid, id=f"{name}-{kind}", marks=() if (name, kind) in QUICK else pytest.mark.slow)
+    for name, generator in GENERATORS.items() for kind, grid in GRIDS.items()
+]  # fmt: skip
 
 
-@every_grid
-@pytest.mark.parametrize("generator", slow_but_for("pyramid", "hourglass"))
+@pytest.mark.parametrize(("generator", "grid"), GENERATORS_ON_GRIDS)
 def test_every_generator_makes_signals_and_volumes_that_depend_on_every_weight(generator, grid):
     shape = (*grid, 2)
     params, latent = generator.init(jax.random.key(0), shape)
@@ -202,8 +201,8 @@ def test_the_answer_has_the_axes_of_the_input(shape, options):
 def test_chains_of_signals_end_by_themselves_side_by_side_or_not():
     data = RNG.normal(0.5, 0.2, 40)
     posterior = bdip.sample(
-        data, noise_std=0.2, data_range=(0, 1), generator=Pixels(), chains=2, max_steps=1000, holdout=0.1,
-        progress=False,
+        data, noise_std=0.2, data_range=(0, 1), generator=Pixels(), sampler="sgld", chains=2,
+        max_steps=1000, holdout=0.1, settings=bdip.Settings(target_mcse=10, target_rhat=10), progress=False,
     )  # fmt: skip
     assert posterior.mean.shape == (40,)
     assert posterior.settings["stopped"] is not None
@@ -250,7 +249,7 @@ def test_a_probe_is_of_a_thousand_pixels_or_somewhat_more(grid):
 def test_a_short_signal_is_restored_by_a_convolutional_generator():
     time = np.linspace(0, 1, 48)
     signal = np.sin(6 * time) + 0.2 * RNG.normal(size=48)
-    tiny = bdip.Hourglass(scales=2, channels_down=8, channels_up=8)
+    tiny = bdip.Hourglass(scales=1, channels_down=8, channels_up=8)
     posterior = bdip.sample(
         signal, noise_std=0.2, data_range=(-1.5, 1.5), generator=tiny, steps=400, progress=False
     )

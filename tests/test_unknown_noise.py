@@ -26,12 +26,12 @@ NOISES = {
 every_noise = pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 
 
+PLAIN = {"generator": Perceptron(), "sampler": "sgld", "steps": 40, "warmup": 10, "data_range": (0, 1)}  # fmt: skip
+
+
 def run(image=NOISY, mask=None, **options):
     """A short quiet run, in the unit range."""
-    plain = {
-        "generator": Perceptron(), "steps": 40, "warmup": 10, "data_range": (0, 1), "progress": False,
-    }  # fmt: skip
-    return bdip.sample(image, mask, **plain | options)
+    return bdip.sample(image, mask, **PLAIN | {"progress": False} | options)
 
 
 def assert_same(first, second):
@@ -45,11 +45,21 @@ def assert_same(first, second):
 # --------------------------------------------------------------------------- the whole way
 
 
-@every_noise
-def test_the_length_of_blocks_changes_nothing(noise):
-    whole = run(**noise, settings=bdip.Settings(block=40))
-    assert_same(run(**noise, settings=bdip.Settings(block=1)), whole)
-    assert_same(run(**noise, settings=bdip.Settings(block=7)), whole)
+def every_noise_with(cheap, other, once):
+    """Each noise with the sampler `cheap`; with the `other` only the noise `once`, the rest being slow."""
+    pairs = [pytest.param(noise, cheap, id=f"{name}-{cheap}") for name, noise in NOISES.items()]
+    pairs += [
+        pytest.param(noise, other, id=f"{name}-{other}", marks=() if name == once else pytest.mark.slow)
+        for name, noise in NOISES.items()
+    ]  # fmt: skip
+    return pytest.mark.parametrize(("noise", "sampler"), pairs)
+
+
+@every_noise_with("sgld", "mclmc", once="sampled")
+def test_the_length_of_blocks_changes_nothing(noise, sampler):
+    whole = run(**noise, sampler=sampler, settings=bdip.Settings(block=40))
+    assert_same(run(**noise, sampler=sampler, settings=bdip.Settings(block=1)), whole)
+    assert_same(run(**noise, sampler=sampler, settings=bdip.Settings(block=7)), whole)
 
 
 @every_noise
@@ -63,8 +73,7 @@ def test_a_run_is_saved_with_its_noise_in_json_types(noise, tmp_path):
     assert loaded.noise_std == posterior.noise_std
 
 
-@every_noise
-@pytest.mark.parametrize("sampler", ["psgld", "sgld"])
+@every_noise_with("sgld", "psgld", once="photons")
 def test_colour_masks_and_operators_go_with_every_noise(noise, sampler):
     colour = np.stack([NOISY, NOISY, 0.9 * NOISY])
     posterior = run(
@@ -77,7 +86,7 @@ def test_colour_masks_and_operators_go_with_every_noise(noise, sampler):
 
 @every_noise
 def test_what_a_run_takes_is_told_beforehand(noise):
-    found = bdip.estimate(NOISY, generator=Perceptron(), data_range=(0, 1), **noise)
+    found = bdip.estimate(NOISY, **PLAIN, **noise)
     assert found.fits
     assert found.bytes > 0
 
@@ -156,7 +165,9 @@ def test_the_step_after_the_warm_up_is_smaller_below_25_grey_levels_in_proportio
 ):
     image = 128 + std * RNG.standard_normal((16, 16))
     noise_std = {"given": std, "a pixel": np.full((16, 16), std), "sample": "sample"}[noise]
-    posterior = run(image, sampler="psgld", noise_std=noise_std, data_range=(0, 255))
+    posterior = run(
+        image, generator=Pixels(), sampler="psgld", noise_std=noise_std, data_range=(0, 255)
+    )
     expected = min(1, max(0.4, posterior.settings["noise_std"] / 25))
     assert share_of_step(posterior) == pytest.approx(expected, rel=1e-5)
     assert (expected < 1) == (std < 25)
@@ -166,7 +177,9 @@ def test_the_step_after_the_warm_up_is_smaller_below_25_grey_levels_in_proportio
 def test_the_step_after_the_warm_up_goes_with_what_an_operator_leaves_of_a_pixel():
     # A mean of 2 × 2 pixels has a row of norm ½: σ is 16 levels at a pixel where it is 8 in the data.
     image = RNG.normal(0.5, 0.05, (24, 24))
-    posterior = run(image, sampler="psgld", operator=Downsample(2), noise_std=8 / 255)
+    posterior = run(
+        image, generator=Pixels(), sampler="psgld", operator=Downsample(2), noise_std=8 / 255
+    )
     # (Av)² of random signs v is 0, ¼ or 1 with chances ⅜, ½ and ⅛: mean ¼, variance 3/32. The relative standard
     # error of its mean over 576 is 0.051, and that of σ at a pixel, which goes as its −½th power, 0.026.
     assert share_of_step(posterior) == pytest.approx(16 / 25, rel=4 * 0.026)
@@ -174,8 +187,10 @@ def test_the_step_after_the_warm_up_goes_with_what_an_operator_leaves_of_a_pixel
 
 @pytest.mark.parametrize("noise_std", [0.02, "sample"])
 def test_a_step_size_that_is_given_stays(noise_std):
-    for given in ({"step_size": 0.002}, {"sampler": bdip.samplers.Psgld(Constant(0.002))}):
-        assert run(noise_std=noise_std, **given).trace["step_size"][0, -1] == np.float32(0.002)
+    samplers = ({"sampler": "mclmc", "step_size": 0.002}, {"sampler": bdip.samplers.Psgld(Constant(0.002))})  # fmt: skip
+    for given in samplers:
+        found = run(generator=Pixels(), noise_std=noise_std, **given)
+        assert found.trace["step_size"][0, -1] == np.float32(0.002)
 
 
 @pytest.mark.parametrize("sampler", ["adam", "sgd", "gp-dip"])
@@ -187,7 +202,7 @@ def test_a_descent_cannot_sample_its_noise(sampler):
 def test_the_published_recipe_takes_no_photon_noise_and_descents_do():
     with pytest.raises(bdip.SettingsError, match="noise is PoissonGaussian: expected noise_std"):
         run(noise=PHOTONS, sampler="gp-dip")
-    energies = run(noise=PHOTONS, sampler="adam").trace["energy"][0]
+    energies = run(noise=PHOTONS, generator=Pixels(), sampler="adam").trace["energy"][0]
     assert energies[-1] < energies[0]
 
 
