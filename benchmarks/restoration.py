@@ -15,6 +15,7 @@ two runs at once need two names, and `--merge` joins them.
 
 import argparse
 from collections.abc import Iterable
+from functools import cache
 from itertools import product
 from pathlib import Path
 from time import perf_counter
@@ -177,20 +178,28 @@ def kept_at(key: dict[str, Any], method: str) -> Path:
     return record.RESULTS.parents[1] / "build" / "restoration" / f"{name}-{method}.npy"
 
 
-def put_back(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows, those of data without noise with the score of their pictures with the data put back, where it is missing and these are kept."""
+def put_back(rows: list[dict[str, Any]], tasks: list[str]) -> list[dict[str, Any]]:
+    """The rows, those of these tasks with the score of their pictures with the data put back, where it is missing and they are kept."""
+
+    @cache
+    def degraded(
+        task: str, protocol: str, pixels: int, picture: str, seed: int
+    ) -> tuple[Image, Degraded]:
+        clean = PROTOCOLS[protocol].clean(picture, pixels)
+        return clean, TASKS[task].degrade(clean, seed)
+
     found = []
     for row in rows:
         protocol, pixels, task, picture, seed = (row[part] for part in KEY[:5])
         path = kept_at(row, row["method"])
-        if "psnr_filled" not in row and path.exists():
-            clean = PROTOCOLS[protocol].clean(picture, pixels)
-            degraded, image = TASKS[task].degrade(clean, seed), np.load(path)
+        if task in tasks and "psnr_filled" not in row and path.exists():
+            clean, data = degraded(task, protocol, pixels, picture, seed)
             judge = luminance if TASKS[task].luminance else np.asarray
+            image = np.load(path)
             same = abs(psnr(judge(clean), judge(image)) - row["psnr"]) < SAME  # else of another run
-            if degraded.noiseless and same:
-                filled = degraded.put_back(image)
-                row = row | {"psnr_filled": psnr(judge(clean), judge(filled))}
+            if data.noiseless and same:
+                score = psnr(judge(clean), judge(data.put_back(image)))
+                row = row | {"psnr_filled": score}
         found.append(row)
     return found
 
@@ -354,7 +363,7 @@ def main() -> None:
                     print(task, picture, seed, row["method"], f"{row['psnr']:.2f} dB", flush=True)
     rows = record.kept(options.name)
     if options.put_back:
-        rows = put_back(rows)
+        rows = put_back(rows, options.tasks)
         record.save(options.name, rows)
     print(f"{table(rows)}\n\n{margins(rows)}\n\n{duels(rows)}")
     if options.sheets:

@@ -142,6 +142,21 @@ def test_classical_rows_of_missing_pixels_have_both_scores_and_those_of_noise_on
     assert "psnr_filled" not in row
 
 
+def test_kept_pictures_are_scored_with_the_data_put_back_if_they_are_of_that_row(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(restoration.record, "RESULTS", tmp_path / "benchmarks" / "results")
+    picture = images.names("set11")[0]
+    rows = restoration.measure("quick", 32, "inpaint-50", picture, 0, "classical")
+    scored = [row.pop("psnr_filled") for row in rows]
+    assert "psnr_filled" not in restoration.put_back(rows, ["text"])[0]
+    again = restoration.put_back(rows, ["inpaint-50"])
+    np.testing.assert_allclose([row["psnr_filled"] for row in again], scored, atol=1e-3)
+    restoration.keep(np.zeros((32, 32)), rows[0], rows[0]["method"])  # of another run
+    again = restoration.put_back(rows, ["inpaint-50"])
+    assert ["psnr_filled" in row for row in again] == [False] + [True] * (len(rows) - 1)
+
+
 def test_crops_are_pixels_of_the_picture_and_the_cpu_protocol_averages():
     name = images.names("set11")[0]
     whole = images.load(name)
