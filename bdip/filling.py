@@ -33,9 +33,7 @@ TOLERANCE = 1e-3  # of the residual of the linear equations, of its size: far be
 MOST_ROUNDS = 1000  # of conjugate gradients
 PROBES = 8  # random images by which the trace is told (Hutchinson 1990)
 ROUNDS = 10  # of changes
-LEAST_POWER = (
-    0.01  # of the mean of A Aᵀ's diagonal: data that say nothing of the picture move nothing
-)
+LEAST_POWER = 0.01  # of the mean diagonal of A Aᵀ: data that say nothing move nothing
 LEAST_DRAWS, MOST_DRAWS = 2, 32  # that are corrected: each takes as long as the mean
 
 
