@@ -255,8 +255,8 @@ def test_a_job_that_was_killed_while_it_wrote_is_done_again(photos, monkeypatch)
     class Killed(BaseException):
         pass
 
-    def half(posterior, outputs, loaded, title):
-        write(posterior, outputs, loaded, title)
+    def half(*arguments):
+        write(*arguments)
         raise Killed
 
     write = jobs.write

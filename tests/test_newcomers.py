@@ -38,10 +38,15 @@ def contract(module, table):
         if table.mark not in marks:
             continue
         others = [mark.args for mark in marks if mark != table.mark and mark.name == "parametrize"]
-        for values in itertools.product(*(values for _, values, *_ in others)):
+        for values in itertools.product(*(map(plain, values) for _, values, *_ in others)):
             chosen = dict(zip((argument for argument, *_ in others), values, strict=True))
             found[" ".join([name, *map(str, values)])] = (test, chosen)
     return found
+
+
+def plain(value):
+    """An argument of a test, without the marks that it may have."""
+    return value.values[0] if hasattr(value, "marks") else value
 
 
 OPERATORS = contract(test_operators, test_operators.every_operator)
