@@ -55,14 +55,6 @@ class Answer(NamedTuple):
     def spatial_axes(self) -> int:
         return self.mean.ndim - (self.channel_axis is not None)
 
-    def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Images (..., H, W[, C]) in the unit range, channels last."""
-        low, high = (np.float32(each) for each in self.data_range)
-        scaled: NDArray[np.float32] = (images - low) / (high - low)
-        if self.channel_axis is None:
-            return scaled[..., None]
-        return np.moveaxis(scaled, self.channel_axis - self.mean.ndim, -1)
-
 
 class Filled(NamedTuple):
     """An image and its standard deviation, of one shape."""
@@ -81,7 +73,7 @@ def through(operator: Operator, answer: Answer) -> Filled:
         answer.data, operator=operator, noise_std=(high - low) * ROUNDING, data_range=(low, high),
         channel_axis=answer.data_axis, spatial_axes=answer.spatial_axes,
     )  # fmt: skip
-    mean = answer.unit(answer.mean)
+    mean = units.unit(answer.mean)
     if mean.shape != problem.image_shape:
         raise ProblemError(
             f"operator makes the data of an image of shape {problem.image_shape}, but the answer has "
@@ -90,7 +82,7 @@ def through(operator: Operator, answer: Answer) -> Filled:
     if operator.rounded:
         allowed = jnp.asarray(operator.rounding / (high - low), jnp.float32)
         return Filled(units.image(within(problem, mean, allowed)), answer.std)
-    draws = answer.unit(answer.draws.reshape(-1, *answer.mean.shape))
+    draws = units.unit(answer.draws.reshape(-1, *answer.mean.shape))
     image, std = fill(problem, mean, draws, jax.random.key(0))
     return Filled(units.image(image), units.spread(std))
 
@@ -110,7 +102,7 @@ def within(
     power = _square(pull(probe)[0]) / problem.observed_count
 
     def nearer(_: int, image: Float[Array, "*grid C"]) -> Float[Array, "*grid C"]:
-        left = problem.mask * (problem.data - seen(image))
+        left = problem.data - seen(image)
         solved, _ = jax.scipy.sparse.linalg.cg(
             lambda v: seen(pull(v)[0]) + LEAST_POWER * power * v, left - jnp.clip(left, -allowed, allowed),
             tol=TOLERANCE, maxiter=MOST_ROUNDS,

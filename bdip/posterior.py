@@ -283,9 +283,8 @@ class Posterior(Views):
                 raise ValueError(f"{given} is not linear: use posterior.mean.")
             if given != of:
                 raise ValueError(f"operator is a {given}, but the data are of {of}: pass that one.")
-            draws = (
-                self.draws if np.isfinite(self.std).any() else self.draws[:, :0]
-            )  # of no descent
+            # A descent has no spread, and its draws are none.
+            draws = self.draws if np.isfinite(self.std).any() else self.draws[:, :0]
             return through(operator, Answer(
                 self.input, self.mean, self.std, draws, self.data_axis, self.settings["channel_axis"],
                 self.settings["data_range"],

@@ -106,6 +106,13 @@ class Units:
             np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.low)
         )
 
+    def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images in the user's units and axes, others before them or not, as (..., H, W, C) in the unit range."""
+        scaled: NDArray[np.float32] = (images - np.float32(self.low)) / np.float32(self.span)
+        if self.channel_axis is None:
+            return scaled[..., None]
+        return np.moveaxis(scaled, self.channel_axis - self.spatial_axes - 1, -1)
+
     def data(self, unit: ArrayLike) -> NDArray[np.float32] | NDArray[np.complex64]:
         """Data (h, w, C) in the unit range, as they were given: complex, whole numbers, in the user's units and axes."""
         data = np.asarray(unit, np.float32) * np.float32(self.span) + np.float32(self.base)

@@ -25,7 +25,7 @@ Written = dict[str, Path]  # the files written, by what they are
 class Outputs:
     """The files that are to be written; those that were not asked for are None.
 
-    `keep_known`: what `Posterior.filled` gives is written, known pixels just as they were loaded. So it is of JPEG files.
+    `keep_known`: what `Posterior.filled` gives is written, known pixels just as they were loaded.
     """
 
     image: Path
@@ -51,11 +51,15 @@ class Outputs:
         asked = (self.image, self.std, self.posterior, self.report)
         return [path for path in asked if path is not None]
 
+    def fills(self, operator: Operator | None) -> bool:
+        """Whether what `Posterior.filled` gives is written: where it is asked for, and always of JPEG files."""
+        return self.keep_known or (operator is not None and operator.rounded)
+
     def check(
         self, loaded: Loaded, mask: NDArray[np.bool_] | None, operator: Operator | None = None
     ) -> None:
         """Raise ImageError where what is made of the image could not be written, or would be the image itself."""
-        if self.keep_known and operator is not None and not operator.linear:
+        if operator is not None and self.fills(operator) and not operator.linear:
             raise ImageError(f"{type(operator).__name__} is not linear: leave out keep_known.")
         whole = operator is None and (mask is None or bool(mask.all()))
         if self.keep_known and whole and not np.isnan(loaded.pixels).any():
@@ -126,9 +130,9 @@ def write(
 
     Where a tiled run was interrupted before a tile was begun, there is only the input to write.
     """
-    mean, std = (
-        posterior.filled(operator) if outputs.keep_known else (posterior.mean, posterior.std)
-    )
+    mean, std = posterior.mean, posterior.std
+    if outputs.fills(operator):
+        mean, std = posterior.filled(operator)
     as_loaded = ~np.isfinite(posterior.mean)
     if outputs.keep_known and operator is None:  # `filled` has float32 numbers
         as_loaded |= np.isfinite(np.asarray(posterior.input))

@@ -14,7 +14,7 @@ two runs at once need two names, and `--merge` joins them.
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -88,7 +88,7 @@ def measure(
         found: Restored = {name: (image, {}) for name, image in degraded.peers.items()}
     else:
         found = restored(run, clean, degraded, PROTOCOLS[protocol], seed)
-    judge = luminance if TASKS[task].luminance else np.asarray
+    judge = judged_by(task)
     rows = []
     for method, (image, told) in found.items():
         scores = {
@@ -103,14 +103,18 @@ def measure(
     return rows
 
 
+def judged_by(task: str) -> Callable[[Image], Image]:
+    """What of a picture the scores of a task are of: its luminance, or all of it."""
+    return luminance if TASKS[task].luminance else np.asarray
+
+
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
     ours = run in ("bdip", NO_SKIPS)
     fixed = {} if ours else {"steps": protocol.steps}
     scales = protocol.scales
-    generator = sized(scales, protocol.channels, 0 if ours else SKIPS)
-    if run == "bdip":
-        generator = sized(scales)
+    hourglass = sized(scales, protocol.channels, 0 if ours else SKIPS)
+    generator = sized(scales) if run == "bdip" else hourglass
     data, operator, noise_std = degraded.data, degraded.operator, degraded.noise_std
     if ours and degraded.coded is not None:
         data, operator = degraded.coded
@@ -194,7 +198,7 @@ def put_back(rows: list[dict[str, Any]], tasks: list[str]) -> list[dict[str, Any
         path = kept_at(row, row["method"])
         if task in tasks and "psnr_filled" not in row and path.exists():
             clean, data = degraded(task, protocol, pixels, picture, seed)
-            judge = luminance if TASKS[task].luminance else np.asarray
+            judge = judged_by(task)
             image = np.load(path)
             same = abs(psnr(judge(clean), judge(image)) - row["psnr"]) < SAME  # else of another run
             if data.noiseless and same:

@@ -127,6 +127,9 @@ def test_of_a_volume_the_slice_in_the_middle_is_shown(shape, axis):
     np.testing.assert_array_equal(shown["truth"], shown["posterior mean"])
     assert shown["standard deviation"].shape == (10, 12)
     assert len(posterior.plot_mixing().axes) == 6  # three maps and their bars
+    none = replace(posterior, draws=posterior.draws[:, :0])
+    assert np.isnan(picture_of(none).rhat).all()
+    assert len(none.plot_mixing().axes) == 6
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((30,), None), ((2, 30), 0)])
@@ -140,7 +143,7 @@ def test_a_signal_is_a_curve_with_its_interval(shape, axis):
     np.testing.assert_array_equal(lines["truth"], row + 1)
     np.testing.assert_array_equal(lines["input"], np.atleast_2d(posterior.input)[-1])
     band = figure.axes[-1].collections[0].get_paths()[0].vertices[1:31, 1]
-    np.testing.assert_allclose(band, row - 1.645 * 2, rtol=1e-6)
+    np.testing.assert_allclose(band, row - NormalDist().inv_cdf(0.95) * 2, rtol=1e-6)
     assert len(figure.axes[-1].lines) == 5  # two draws
     with pytest.raises(ProblemError, match=r"no picture: posterior.plot\(\) draws its curve"):
         posterior.plot_mixing()

@@ -63,7 +63,7 @@ class Job:
         saved = self.folder / f"{self.name}.npz" if self.save else None
         image = self.folder / f"{self.name}{self.suffix}"
         std = self.folder / f"{self.name}-std.tif"
-        return Outputs(image, std, saved, keep_known=self.keep_known or self.jpeg)
+        return Outputs(image, std, saved, keep_known=self.keep_known)
 
     def record(self, kind: str = "json") -> Path:
         """Its file of this kind beside its record."""

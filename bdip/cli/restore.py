@@ -120,7 +120,7 @@ def _outputs(options: argparse.Namespace) -> tuple[Outputs, Path]:
     if options.preview and Path(options.preview).suffix.lower() != ".png":
         raise UsageError(f"--preview {options.preview} is no PNG file: end its name in .png.")
     image = Path(options.output)
-    outputs = Outputs.of(image, save, report, options.keep_known or options.jpeg)
+    outputs = Outputs.of(image, save, report, options.keep_known)
     return outputs, image.with_name(f"{stem_of(image)}-run.json")
 
 

@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from bdip.diagnostics.calibration import half_width
 from bdip.errors import ProblemError
 from bdip.plot.style import BLUE, GREY, ORANGE, SKY, Picture, last, tidy
 from bdip.posterior import Posterior
 
-NORMAL_90 = 1.645  # standard deviations on each side that hold 90 % of a normal law
+LEVEL = 0.9  # of a signal's interval
 ROW_INCHES = 2.2
 SIGNAL, VOLUME = 1, 3  # axes of the grid
 
@@ -36,18 +37,24 @@ def picture_of(posterior: Posterior) -> Posterior:
     return replace(
         posterior,
         mean=middle(posterior.mean, axis), std=middle(posterior.std, axis),
-        draws=np.stack([[middle(draw, axis) for draw in chain] for chain in posterior.draws]),
+        draws=middle(posterior.draws, axis, before=2),
         input=None if given is None or given.ndim < VOLUME else middle(given, data_axis),
         holdout=None if held is None else middle(held, axis),
         settings=settings | {"channel_axis": _after(axis), "data_axis": _after(data_axis)},
     )  # fmt: skip
 
 
-def middle(volume: ArrayLike, channel_axis: int | None) -> NDArray[Any]:
-    """The slice in the middle of the first axis that is not that of the channels."""
-    values = np.asarray(volume)
-    axis = 1 if channel_axis == 0 else 0
+def middle(volumes: ArrayLike, channel_axis: int | None, before: int = 0) -> NDArray[Any]:
+    """The slices in the middle of the first axis that is not that of the channels; so many others are before it."""
+    values = np.asarray(volumes)
+    axis = before + (channel_axis == 0)
     return np.take(values, values.shape[axis] // 2, axis)
+
+
+def some_draws(posterior: Posterior, count: int) -> NDArray[np.float32]:
+    """So many of the stored draws of all chains, evenly spaced, the last one first."""
+    stored = posterior.draws.reshape(-1, *posterior.mean.shape)[::-1]
+    return stored[:: max(1, len(stored) // max(count, 1))][:count]
 
 
 def _after(channel_axis: int | None) -> int | None:
@@ -58,18 +65,17 @@ def _after(channel_axis: int | None) -> int | None:
 def plot_signal(
     posterior: Posterior, image: ArrayLike | None, clean: ArrayLike | None, draws: int
 ) -> Figure:
-    """Mean of a signal, its interval of ± 1.645 std, draws, the input as dots and the truth, a row a channel."""
+    """Mean of a signal, its interval of 90 %, draws, the input as dots and the truth, a row a channel."""
     axis = posterior.settings["channel_axis"]
     place = np.arange(posterior.mean.size // (1 if axis is None else posterior.mean.shape[axis]))
     given = posterior.input if image is None else np.asarray(image)
     if given is not None and (np.iscomplexobj(given) or given.shape != posterior.mean.shape):
         given = None
     mean, std = (_rows(each, axis) for each in (posterior.mean, posterior.std))
-    stored = posterior.draws.reshape(-1, *posterior.mean.shape)[::-1]
-    chosen = stored[:: max(1, len(stored) // max(draws, 1))][:draws]
+    chosen = some_draws(posterior, draws)
     figure = Picture(figsize=(8.4, ROW_INCHES * len(mean) + 0.6), layout="constrained")
     for row, axes in enumerate(figure.subplots(len(mean), 1, squeeze=False)[:, 0]):
-        band = NORMAL_90 * std[row]
+        band = half_width(LEVEL) * std[row]
         axes.fill_between(
             place, mean[row] - band, mean[row] + band, color=SKY, alpha=0.4, lw=0, label="90 %"
         )

@@ -11,7 +11,15 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.plot.encoding import std_top, unit_picture
-from bdip.plot.grids import SIGNAL, VOLUME, middle, picture_of, plot_signal, spatial_axes
+from bdip.plot.grids import (
+    SIGNAL,
+    VOLUME,
+    middle,
+    picture_of,
+    plot_signal,
+    some_draws,
+    spatial_axes,
+)
 from bdip.plot.style import PANEL_INCHES, UNCERTAINTY, Picture, last, panels, single
 from bdip.posterior import Posterior
 
@@ -50,8 +58,7 @@ def plot_posterior(
     if given is not None:
         pictures.append(("input", _painted(given, mask, high)))
     pictures.append(("posterior mean", last(posterior.mean, axis)))
-    stored = posterior.draws.reshape(-1, *posterior.mean.shape)[::-1]
-    chosen = stored[:: max(1, len(stored) // max(draws, 1))][:draws]
+    chosen = some_draws(posterior, draws)
     pictures += [
         (f"draw {n + 1}" if draws > 1 else "one draw", last(d, axis)) for n, d in enumerate(chosen)
     ]

@@ -86,9 +86,7 @@ class Whole:
             return None
         each = []
         for draw in draws.reshape(-1, *draws.shape[2:]):
-            axis = units.channel_axis
-            last = draw[..., None] if axis is None else np.moveaxis(draw, axis, -1)
-            prediction = (last - np.float32(units.low)) / np.float32(units.span)
+            prediction: Any = units.unit(draw)
             each.append(float(problem.noise.misfit(prediction, problem.data, problem.mask).chi2))
         return float(np.mean(each))
 
