@@ -130,9 +130,8 @@ def write(
 
     Where a tiled run was interrupted before a tile was begun, there is only the input to write.
     """
-    mean, std = posterior.mean, posterior.std
-    if outputs.fills(operator):
-        mean, std = posterior.filled(operator)
+    filled = posterior.filled(operator) if outputs.fills(operator) else None
+    mean, std = filled or (posterior.mean, posterior.std)
     as_loaded = ~np.isfinite(posterior.mean)
     if outputs.keep_known and operator is None:  # `filled` has float32 numbers
         as_loaded |= np.isfinite(np.asarray(posterior.input))
@@ -147,6 +146,6 @@ def write(
         written["posterior"] = outputs.posterior
     if outputs.report is not None:
         decoded = loaded.pixels if posterior.settings.get("rounded") else None
-        posterior.report(outputs.report, input=decoded, title=title)
+        posterior.report(outputs.report, input=decoded, title=title, filled=filled)
         written["report"] = outputs.report
     return written

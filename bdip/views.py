@@ -144,11 +144,12 @@ class Views:
         *,
         input: ArrayLike | None = None,
         title: str | None = None,
+        filled: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     ) -> None:
         """Write one HTML page that shows the answer, and needs nothing else (see `bdip.report`).
 
         `input` is what was restored, in the mean's shape (H, W) or (H, W, C), for files that do not have it; `title`
-        heads the page.
+        heads the page; `filled` is what `filled()` returned, to be shown for mean and standard deviation.
 
         Example:
             >>> import tempfile, pathlib
@@ -159,4 +160,4 @@ class Views:
         """
         from bdip.report import write_report
 
-        write_report(self, path, input=input, title=title)
+        write_report(self, path, input=input, title=title, filled=filled)

@@ -350,6 +350,7 @@ def test_restore_undoes_jpeg(folder, capsys):
     with open("page.html", encoding="utf-8") as page:
         text = page.read()
     assert ">input</span>" in text
+    assert ">restored image</span>" in text
     assert "where it should stay, or below it" in text
     assert (
         main(["restore", "photo.jpg", "-o", "b.png", "--downsample", "2", *words[:1], *TINY]) == 0

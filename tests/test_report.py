@@ -310,3 +310,26 @@ def test_every_work_is_cited_by_its_own_key_and_its_braces_close():
         assert text.count("{") == text.count("}")
     for sampler, keys in OF_SAMPLERS.items():
         assert all(f"{{{key}," in bibtex(sampler) for key in keys)
+
+
+def test_the_picture_that_was_written_can_be_shown_for_the_mean():
+    posterior = answer((6, 7, 3), axis=2)
+    filled = np.full_like(posterior.mean, 70), np.full_like(posterior.std, 2)
+    text = page(posterior, filled=filled)
+    assert (picture(images(text)["after"]) == 70).all()
+    data = json.loads(Outline(text).scripts[0])
+    tenths = [unpacked(data[name], (6, 7, 3)) for name in ("value", "half")]
+    assert (tenths[0] == 700).all()
+    assert (tenths[1] == round(10 * 1.64485 * 2)).all()
+    assert ">restored image</span>" in text
+    assert "right of it the restored image" in text
+    diagnostics = [
+        each.split("Diagnostics</h2>")[1].split("</table>")[0] for each in (text, page(posterior))
+    ]
+    assert diagnostics[0] == diagnostics[1]
+
+
+def test_of_a_volume_filled_is_cut_as_the_mean_is():
+    posterior = answer((5, 6, 7))
+    filled = np.arange(5, dtype=np.float32)[:, None, None] + 0 * posterior.mean, posterior.std
+    assert (picture(images(page(posterior, filled=filled))["after"]) == 2).all()

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from bdip.citation import bibtex
 from bdip.errors import ProblemError
 from bdip.files import write_whole
-from bdip.plot import colours_of, given_picture, picture_of, std_top
+from bdip.plot import colours_of, given_picture, middle, picture_of, std_top
 from bdip.posterior import Posterior
 from bdip.report import numbers, words
 from bdip.report.curve import chi2_svg
@@ -30,6 +30,7 @@ SAME_ASPECT = 0.02  # by which the input's proportions may differ from the image
 TITLE, SLICE = "A restored image", "The slice in the middle of a restored volume"
 
 Pixels = NDArray[np.float32]
+Pictures = tuple[Pixels, Pixels]  # an image and its standard deviation
 
 
 class _Before(NamedTuple):
@@ -45,20 +46,30 @@ def write_report(
     *,
     input: ArrayLike | None = None,
     title: str | None = None,
+    filled: Pictures | None = None,
 ) -> None:
     """Write the page of `posterior` to `path`, whole or not at all.
 
     A slider between input and mean, the uncertainty over it, single draws, the numbers of each pixel,
     diagnostics, settings, and what to cite. The arguments are those of `page`, whose errors are raised.
     """
-    write_whole(Path(path), page(posterior, input=input, title=title).encode("utf-8"))
+    write_whole(
+        Path(path), page(posterior, input=input, title=title, filled=filled).encode("utf-8")
+    )
 
 
-def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | None = None) -> str:
+def page(
+    posterior: Posterior,
+    *,
+    input: ArrayLike | None = None,
+    title: str | None = None,
+    filled: Pictures | None = None,
+) -> str:
     """The page, as text.
 
-    `input` is what was restored, in the image's axes and units, for answers that do not hold it. Of
-    images with more than 2²⁰ values every second pixel is shown, or every third, and so on.
+    `input` is what was restored, in the image's axes and units, for answers that do not hold it. `filled` is what
+    `Posterior.filled` gives, where that is the restored image, to be shown for mean and std; the diagnostics are the posterior's.
+    Of images with more than 2²⁰ values every second pixel is shown, or every third, and so on.
 
     Of a volume it shows the slice in the middle.
 
@@ -68,31 +79,36 @@ def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | N
         >>> page(posterior, title="Noise").splitlines()[0]
         '<!DOCTYPE html>'
     """
+    name = "posterior mean" if filled is None else "restored image"
+    image, std = filled or (posterior.mean, posterior.std)
     shown = picture_of(posterior)
     if shown is not posterior:
+        axis = posterior.settings["channel_axis"]
+        image, std = middle(image, axis), middle(std, axis)
         posterior, title = shown, title or SLICE
     low, high = posterior.settings["data_range"]
-    mean, std = (_channels_last(posterior, each) for each in (posterior.mean, posterior.std))
+    mean, std = (_channels_last(posterior, each) for each in (image, std))
     table = numbers.table(mean, std, high - low)
     stride = table.stride
     before = _before(posterior, input)
     draws = [_channels_last(posterior, each)[::stride, ::stride] for each in _draws(posterior)]
     height, width = table.value.shape[:2]
     verdict, tone = words.verdict(posterior)
-    top = None if table.half is None else std_top(posterior.std, posterior.settings["channel_axis"])
-    filled = {
+    top = None if table.half is None else std_top(std, -1)
+    parts = {
         "title": words.escape(title or TITLE),
         "what": words.what(posterior),
         "verdict": verdict, "tone": tone,
         "width": width, "height": height,
         "after": data_uri(bytes_picture(mean[::stride, ::stride], low, high)),
-        "after_alt": "The posterior mean, which is the restored image",
+        "after_name": name,
+        "after_alt": f"The {name}",
         "before": "" if before.picture is None else _layer(before, low, high),
         "before_name": before.name,
         "no_before": "hidden" if before.picture is None else "",
         "no_std": "hidden" if top is None else "",
         "std_top": "" if top is None else words.significant(top),
-        "stage_hint": _stage_hint(low, high, stride, before),
+        "stage_hint": _stage_hint(low, high, stride, before, name),
         "diagnostics": words.diagnostics(posterior),
         "settings": words.settings(posterior), "notes": words.notes(posterior),
         "curve": chi2_svg(posterior.trace["chi2"], posterior.warmup),
@@ -103,9 +119,9 @@ def page(posterior: Posterior, *, input: ArrayLike | None = None, title: str | N
         "flip_book": "",
         **_parts(),
     }  # fmt: skip
-    spent = sum(len(str(value)) for value in filled.values())
-    filled["flip_book"] = _flip_book(draws, low, high, MOST_BYTES - spent)
-    return Template(_text("page.html")).substitute(filled)
+    spent = sum(len(str(value)) for value in parts.values())
+    parts["flip_book"] = _flip_book(draws, low, high, MOST_BYTES - spent)
+    return Template(_text("page.html")).substitute(parts)
 
 
 def _channels_last(posterior: Posterior, image: ArrayLike) -> Pixels:
@@ -180,10 +196,10 @@ def _data(table: numbers.Table, before: str, top: float | None) -> dict[str, Any
     }
 
 
-def _stage_hint(low: float, high: float, stride: int, before: _Before) -> str:
+def _stage_hint(low: float, high: float, stride: int, before: _Before, after: str) -> str:
     hint = f"Values are in the image's units; its range is {low:g} to {high:g}."
     if before.picture is not None:
-        hint += f" Left of the handle is the {before.name}, right of it the posterior mean."
+        hint += f" Left of the handle is the {before.name}, right of it the {after}."
     if stride > 1:
         hint += f" The image is large: one pixel in {stride} of each row and column is shown."
     return hint
