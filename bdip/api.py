@@ -20,6 +20,7 @@ from bdip.keeping import Keeper
 from bdip.likelihood import PoissonGaussian
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
+from bdip.networks.flat import flat
 from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.progress import ProgressBar
@@ -227,7 +228,10 @@ def _start(job: Job) -> _Started:
     Side by side on several devices they are compiled by their first step, and what they need is
     a lower bound: what they hold.
     """
-    arguments = job.problem, job.network, job.sampler, job.plan
+    network = job.network
+    if getattr(job.sampler, "alike", False):
+        network = flat(network, job.problem.image_shape)
+    arguments = job.problem, network, job.sampler, job.plan
     steps, chains = job.resolved.steps, job.chains
     available = memory.available(job.settings.memory_limit)
     with kept_programs(), without_collection():

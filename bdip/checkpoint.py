@@ -22,7 +22,7 @@ from bdip.files import PARTIAL, partial_of, sync_folder, synced
 from bdip.lock import locked
 
 MAGIC = "bdip checkpoint"
-FORMAT = 1
+FORMAT = 2  # since samplers move one vector
 DIGEST_BYTES = hashlib.sha256().digest_size
 EVERY = 60.0  # seconds
 

@@ -114,7 +114,8 @@ class TwoNoises:
     exact: ClassVar[bool] = True  # its kept draws are of the posterior,
     uncertain: ClassVar[bool] = True  # so that their spread means something,
     input_jitter: ClassVar[float] = 0.0  # it leaves the latent alone,
-    cycle: ClassVar[int] = 1  # and every image after the warm-up is kept
+    cycle: ClassVar[int] = 1  # and every image after the warm-up is kept;
+    alike: ClassVar[bool] = True  # no weight has a rule of its own: all may come as one vector
 
     step_size: Schedule
     temperature: float = 1.0

@@ -225,7 +225,7 @@ def test_where_both_are_damaged_nothing_is_overwritten(twice):
 def test_a_file_of_another_format_is_told(tmp_path):
     checkpoint = bdip.Checkpoint(tmp_path / "run.ckpt")
     checkpoint.write({"format": 99}, [])
-    with pytest.raises(bdip.CheckpointError, match="has format 99, this bdip reads 1"):
+    with pytest.raises(bdip.CheckpointError, match="has format 99, this bdip reads 2"):
         load(checkpoint.path)
 
 

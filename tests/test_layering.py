@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
-HELPERS = "_version types trees files lock errors compiling"
+HELPERS = "_version types trees files lock errors compiling cache"
 ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet stopping checkpoint recovery keeping driving"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "lock": "",
     "errors": "",
     "compiling": "",
+    "cache": "",
     "trees": "types",
     # 1: knows of arrays only
     "operators": HELPERS,
@@ -33,7 +34,6 @@ MAY_IMPORT = {
     "likelihood": HELPERS,
     "progress": HELPERS,
     "settings": HELPERS,
-    "cache": HELPERS,
     "citation": HELPERS,
     "views": HELPERS,
     # 2 to 6: the way from a problem to its answer
@@ -52,8 +52,8 @@ MAY_IMPORT = {
     "filling": f"{HELPERS} operators problem",
     "posterior": f"{HELPERS} operators chain moments diagnostics likelihood problem filling views",
     "answer": f"{HELPERS} chain moments posterior problem",
-    "job": f"{HELPERS} {ENGINE} holdout answer cache memory",
-    "api": f"{HELPERS} {ENGINE} holdout posterior answer progress cache memory job",
+    "job": f"{HELPERS} {ENGINE} holdout answer memory",
+    "api": f"{HELPERS} {ENGINE} holdout posterior answer progress memory job",
     "tiling": f"{HELPERS} {ENGINE} holdout memory posterior answer progress api",
     # 7: what surrounds the answer
     "io": HELPERS,

@@ -139,10 +139,25 @@ def test_neither_slabs_nor_the_device_change_anything(pixels, monkeypatch):
             np.testing.assert_allclose(second, first, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_places_without_a_draw_change_nothing(name):
+    draws = CASES[name]
+    for full, padded in zip(mixing_maps(draws), mixing._maps(draws, 128), strict=True):
+        np.testing.assert_allclose(padded, full, rtol=1e-5)
+
+
+def test_a_chain_that_grows_is_looked_at_by_few_programs():
+    draws, before = walking(1, 64, 0.5), series.described._cache_size()
+    looks = [mixing.mixing_numbers(draws[:, :count]) for count in range(33, 65, 3)]
+    assert series.described._cache_size() == before + 1
+    assert looks[-1] == mixing_maps(draws[:, :63]).numbers(np.std(draws[:, :63], (0, 1), ddof=1))
+
+
 def test_large_images_are_worked_through_in_slabs_that_fit_a_cache():
     chains_and_draws = 100
     program = series.described.lower(
-        jax.ShapeDtypeStruct((1, chains_and_draws, mixing._slab_size(100, 2048**2)), jnp.float32)
+        jax.ShapeDtypeStruct((1, chains_and_draws, mixing._slab_size(100, 2048**2)), jnp.float32),
+        chains_and_draws,
     ).compile()
     # Nothing else grows with the image but the seven maps that are returned.
     assert program.memory_analysis().temp_size_in_bytes < 32 * 2**20

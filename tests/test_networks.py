@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from bdip.networks import REGISTRY, DeepDecoder, Hourglass, Pyramid, ResNet, UNet, generate
+from bdip.networks.flat import flat
 from bdip.networks.layers import Norm, upsample_bilinear, upsample_nearest
 from bdip.networks.network import Network
+from bdip.trees import LANES
 from tests.fakes import PaddedPixels
 
 SMALL = {
@@ -143,6 +145,35 @@ def test_the_grid_covers_the_image(generator):
     assert grid[0] >= 9
     assert grid[1] >= 11
     assert grid[2] == 1
+
+
+@slow_but_for("pyramid", "unet")
+def test_the_image_of_one_vector_is_that_of_its_params(generator):
+    shape = (8, 8, 1)
+    params, latent = generator.init(jax.random.key(0), shape)
+    vector = flat(generator, shape)
+    parts, same = vector.init(jax.random.key(0), shape)
+    # A round number, and what is left.
+    entries = sum(leaf.size for leaf in jax.tree.leaves(params))
+    sizes = (entries // LANES * LANES, entries % LANES)
+    assert [len(part) for part in parts] == [size for size in sizes if size]
+    np.testing.assert_array_equal(same, latent)
+    image, gradient = image_and_gradient(generator, params, latent, shape)
+    found, slope = image_and_gradient(vector, parts, latent, shape)
+    np.testing.assert_allclose(found, image, atol=100 * np.finfo(np.float32).eps)
+    wanted = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(gradient)])
+    np.testing.assert_allclose(
+        np.concatenate(slope), wanted, rtol=1e-3, atol=1e-4 * abs(wanted).max()
+    )
+
+
+def test_params_of_several_types_stay_as_they_are():
+    class Mixed:
+        def init(self, key, image_shape):
+            return {"a": jnp.zeros(3), "b": jnp.zeros(2, jnp.bfloat16)}, jnp.zeros(())
+
+    mixed = Mixed()
+    assert flat(mixed, (8, 8, 1)) is mixed
 
 
 def test_the_crop_is_central():

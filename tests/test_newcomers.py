@@ -78,6 +78,11 @@ def test_the_sampler_keeps_the_contract(name):
     test(SAMPLER, **others)
 
 
+def test_the_sampler_says_rightly_that_it_moves_all_weights_alike():
+    assert SAMPLER.alike
+    test_samplers.test_weights_move_as_one_vector_as_they_do_as_tensors(SAMPLER)
+
+
 def autocovariances(step_size, curvature, temperature):
     """γ_0, γ_1, … of θ' = aθ + s(ξ_t + ξ_{t+1})/2 with a = 1 − εl/2 and s² = εT.
 

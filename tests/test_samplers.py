@@ -39,6 +39,7 @@ CASES = {
     "gp-dip": GpDip(Constant(STEP), loss_scale=0.1),
 }
 SLOWING = {name: replace(s, step_size=Polynomial(0.1, 2.0, 0.5)) for name, s in CASES.items()}
+ALIKE = {name: each for name, each in SLOWING.items() if getattr(each, "alike", False)}
 every_sampler = pytest.mark.parametrize("sampler", SLOWING.values(), ids=SLOWING)
 # A few float32 operations on numbers of order one.
 ROUNDING = 2.0**-20
@@ -82,6 +83,29 @@ def structure(thing):
 def test_the_registry_holds_a_sampler_of_each_kind():
     assert {type(sampler) for sampler in CASES.values()} == set(REGISTRY.values())
     assert {name: type(CASES[name]) for name in REGISTRY} == REGISTRY
+
+
+def test_those_that_tell_tensors_apart_do_not_say_that_they_move_all_alike():
+    assert set(SLOWING) - set(ALIKE) == {"psgld, a gain a tensor", "gp-dip"}
+
+
+@pytest.mark.parametrize("sampler", ALIKE.values(), ids=ALIKE)
+def test_weights_move_as_one_vector_as_they_do_as_tensors(sampler):
+    params, state = tree(0), sampler.init(tree(0))
+    vector = flattened(params)
+    moved = sampler.init(vector)
+    for count in (1, 2, 3, 4):
+        grad = tree(count)
+        told = key(count), jnp.float32(count)
+        params, state = move(sampler, told[0], params, grad, state, told[1])
+        vector, moved = move(sampler, told[0], vector, flattened(grad), moved, told[1])
+        # Sums over all weights are of another order.
+        np.testing.assert_allclose(vector, flattened(params), rtol=8 * ROUNDING, atol=8 * ROUNDING)
+
+
+def flattened(params):
+    """The leaves, one after another."""
+    return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)])
 
 
 @every_sampler

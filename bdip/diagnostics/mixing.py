@@ -4,10 +4,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from bdip.cache import kept_programs
 from bdip.diagnostics.series import described
 
 LEAST_DRAWS = 4  # a chain: each of its halves then has a variance and a lag
@@ -79,7 +81,8 @@ def mixing_numbers(draws: Float[Array, "k n *image"] | NDArray[np.floating]) -> 
     >>> mixing_numbers(stuck + np.random.default_rng(0).normal(0, 0.1, stuck.shape))["rhat_95"] > 1.1
     True
     """
-    return mixing_maps(draws).numbers(np.std(draws, axis=(0, 1), ddof=1))
+    places = 1 << (draws.shape[1] - 1).bit_length()  # looks at a growing chain share their programs
+    return _maps(draws, places).numbers(np.std(draws, axis=(0, 1), ddof=1))
 
 
 def _percentile(values: Map, percent: float) -> float:
@@ -105,15 +108,24 @@ def mixing_maps(draws: Float[Array, "k n *image"] | NDArray[np.floating]) -> Mix
         Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), "Rank-normalization, folding, and
         localization: an improved R̂ for assessing convergence of MCMC", Bayesian Analysis 16, 667–718.
     """
+    return _maps(draws, draws.shape[1])
+
+
+def _maps(draws: Any, places: int) -> Mixing:
+    """The same by a program that has places for so many draws of a chain, of which some may stay empty."""
     chains, count, *image = draws.shape
     pixels = int(np.prod(image))
     maps = np.full((len(Mixing._fields), pixels), np.nan, np.float32)
     if count >= LEAST_DRAWS and chains > 0:
-        size = _slab_size(chains * count, pixels)
-        for place in range(0, pixels, size):
-            start = max(0, min(place, pixels - size))  # the last overlaps the one before it
-            found = np.stack(described(_slab(draws, start, size)))
-            maps[:, start : start + size] = found[:, :pixels]
+        size = _slab_size(chains * places, pixels)
+        with kept_programs():
+            for place in range(0, pixels, size):
+                start = max(0, min(place, pixels - size))  # the last overlaps the one before it
+                slab = _slab(draws, start, size)
+                empty = ((0, 0), (0, places - count), (0, 0))
+                padded = jnp.pad(slab, empty) if places > count else slab
+                found = np.stack(described(padded, count))
+                maps[:, start : start + size] = found[:, :pixels]
     return Mixing(*(each.reshape(image) for each in maps))
 
 

@@ -5,70 +5,101 @@ them. Series are (s, n, p): s halves of chains, n draws each, p pixels side by s
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-Series = Float[Array, "s n p"]
-Counts = Int[Array, "s n p"]
+Values = Float[Array, "s m p"]
+Counts = Int[Array, "s m p"]
 Pixels = Float[Array, " p"]
+Count = Int[Array, ""]
 
 TAIL = 0.05  # probability beyond each of the two tail quantiles (V, section 4)
 BLOM = 3 / 8  # offset at which normal scores are about their expected values (Blom 1958)
 
 
+class Series(NamedTuple):
+    """Values, of which the first n of each series are there; the others are of no meaning."""
+
+    values: Values
+    n: Count
+
+    @property
+    def there(self) -> Bool[Array, "m 1"]:
+        """Which of the places of a series hold a draw."""
+        return (jnp.arange(self.values.shape[1]) < self.n)[:, None]
+
+    @property
+    def total(self) -> Count:
+        """Draws of all series together."""
+        return self.values.shape[0] * self.n
+
+    def with_(self, values: Values) -> "Series":
+        """Others in their places."""
+        return Series(values, self.n)
+
+    def mean(self, values: Values) -> Float[Array, "s p"]:
+        """Of those that are there, of each series."""
+        return jnp.sum(values, axis=1, where=self.there) / self.n
+
+
 @jax.jit
-def described(draws: Float[Array, "k n p"]) -> list[Pixels]:
-    """What `mixing.Mixing` holds, in its order, of n ≥ 4 draws of each of k chains."""
+def described(draws: Float[Array, "k m p"], count: Count) -> list[Pixels]:
+    """What `mixing.Mixing` holds, in its order, of the first `count` ≥ 4 of the draws of each of k chains."""
     draws = jnp.asarray(draws, jnp.float32)
     draws = draws - draws[:1, :1]  # an offset changes nothing here, and costs float32 its digits
-    series, middle = halves(draws)
+    series, middle = halves(Series(draws, count))
     less, at_most = counts(series, series)
-    bulk, folded = normal_scores(less, at_most), fold(series, less)
-    tail = normal_scores(*counts(folded, folded))
-    less_of_all, total = less + counts(series, middle)[0], draws.shape[0] * draws.shape[1]
-    low, high = (below_quantile(less_of_all, q, total) for q in (TAIL, 1 - TAIL))
+    bulk, folded = normal_scores(series, less, at_most), fold(series, less)
+    tail = normal_scores(folded, *counts(folded, folded))
+    less_of_all, total = less + counts(series, middle)[0], draws.shape[0] * count
+    low, high = (below_quantile(series, less_of_all, q, total) for q in (TAIL, 1 - TAIL))
     rhats = _side_by_side(rhat, series, bulk, tail)
     ess_bulk, ess_low, ess_high, ess_mean = _side_by_side(ess, bulk, low, high, series)
-    mcse = jnp.std(draws, axis=(0, 1), ddof=1) / jnp.sqrt(ess_mean)
+    there = Series(draws, count).there
+    std = jnp.std(draws, axis=(0, 1), ddof=1, where=there[None])
+    mcse = std / jnp.sqrt(ess_mean)
     return [*rhats, ess_bulk, jnp.minimum(ess_low, ess_high), ess_mean, mcse]
 
 
 def _side_by_side(function: Callable[[Series], Pixels], *many: Series) -> list[Pixels]:
     """`function` of each, called once for all: half the program to compile."""
-    return jnp.split(function(jnp.concatenate(many, axis=2)), len(many))
+    values = jnp.concatenate([each.values for each in many], axis=2)
+    return jnp.split(function(many[0].with_(values)), len(many))
 
 
-def halves(draws: Float[Array, "k n p"]) -> tuple[Series, Float[Array, "k m p"]]:
-    """First and second half of each chain, as chains; and the middle draw that an odd n leaves over."""
-    half = draws.shape[1] // 2
-    first, second = draws[:, :half], draws[:, -half:]
-    return jnp.concatenate([first, second]), draws[:, half : draws.shape[1] - half]
+def halves(draws: Series) -> tuple[Series, Series]:
+    """First and second half of each chain, as chains; and the middle draw, if an odd number leaves one over."""
+    places, half = draws.values.shape[1] // 2, draws.n // 2
+    first = draws.values[:, :places]
+    second = jax.lax.dynamic_slice_in_dim(draws.values, draws.n - half, places, axis=1)
+    middle = jax.lax.dynamic_slice_in_dim(draws.values, half, 1, axis=1)
+    return Series(jnp.concatenate([first, second]), half), Series(middle, draws.n % 2)
 
 
 def counts(series: Series, others: Series) -> tuple[Counts, Counts]:
     """How many of a pixel's `others` are less than each of its values, and how many at most as large."""
-    rows = others.reshape(-1, others.shape[2])
+    rows = jnp.where(others.there, others.values, jnp.inf).reshape(-1, others.values.shape[2])
 
     def add(found: tuple[Counts, Counts], row: Pixels) -> tuple[tuple[Counts, Counts], None]:
         less, at_most = found
-        return (less + (row < series), at_most + (row <= series)), None
+        return (less + (row < series.values), at_most + (row <= series.values)), None
 
-    zeros = jnp.zeros(series.shape, jnp.int32)
+    zeros = jnp.zeros(series.values.shape, jnp.int32)
     found, _ = jax.lax.scan(add, (zeros, zeros), rows)
     return found
 
 
-def normal_scores(less: Counts, at_most: Counts) -> Series:
+def normal_scores(series: Series, less: Counts, at_most: Counts) -> Series:
     """Normal scores Φ⁻¹((r − 3/8)/(S + 1/4)) of the ranks r among all S values of a pixel (V, 4).
 
     Equal values share the mean of their ranks, (less + at most + 1)/2.
     """
-    total = less.shape[0] * less.shape[1]
     ranks = (less + at_most + 1) / 2
-    return ndtri((ranks - BLOM) / (total - 2 * BLOM + 1))
+    return series.with_(ndtri((ranks - BLOM) / (series.total - 2 * BLOM + 1)))
 
 
 def fold(series: Series, less: Counts) -> Series:
@@ -76,26 +107,29 @@ def fold(series: Series, less: Counts) -> Series:
 
     Those two are equally far from it. Written as |(x − lower) + (x − upper)| they stay so when rounded.
     """
-    half = less.shape[0] * less.shape[1] // 2
+    half = series.total // 2
 
-    def ordered(rank: int) -> Pixels:  # the value with `rank` others before it, in order of size
-        return jnp.max(jnp.where(less <= rank, series, -jnp.inf), axis=(0, 1))
+    def ordered(rank: Count) -> Pixels:  # the value with `rank` others before it, in order of size
+        below = series.there & (less <= rank)
+        return jnp.max(jnp.where(below, series.values, -jnp.inf), axis=(0, 1))
 
-    return jnp.abs((series - ordered(half - 1)) + (series - ordered(half)))
+    values = series.values
+    return series.with_(jnp.abs((values - ordered(half - 1)) + (values - ordered(half))))
 
 
-def below_quantile(less: Counts, probability: float, total: int) -> Series:
+def below_quantile(series: Series, less: Counts, probability: float, total: Count) -> Series:
     """1 where a value is at most the quantile of `probability` among `total` values, else 0 (V, 4).
 
     That quantile lies between the values that have ⌊h⌋ and ⌊h⌋ + 1 others below them, h =
     probability · (total − 1), and short of the second.
     """
-    return (less <= int(probability * (total - 1))).astype(jnp.float32)
+    hundredths = round(100 * probability)  # whole numbers: a float32 would round h up to the next
+    return series.with_((less <= hundredths * (total - 1) // 100).astype(jnp.float32))
 
 
 def rhat(series: Series) -> Pixels:
     """R̂ = √(((n − 1)/n · W + B/n)/W): W variance within, B/n variance between series (V, 3.1)."""
-    n = series.shape[1]
+    n = series.n
     means, deviations = _centred(series)
     within = jnp.mean(jnp.sum(deviations**2, axis=1), axis=0) / (n - 1)
     between = jnp.var(means, axis=0, ddof=1)
@@ -112,48 +146,52 @@ def ess(series: Series) -> Pixels:
     is 1 − (W − mean of γ_t)/V, W the variance within series, V = (n − 1)/n · W + B/n that of all, γ_t
     the autocovariances. τ is at least 1/log₁₀ S. Equal draws count in full.
     """
-    s, n, _ = series.shape
+    n = series.n
     means, deviations = _centred(series)
-    gamma = autocovariances(deviations)
+    gamma = autocovariances(deviations, n)
     within = gamma[0] * n / (n - 1)
     total = gamma[0] + jnp.var(means, axis=0, ddof=1)
     rho = (1 - (within - gamma) / total).at[0].set(1.0)
-    time = jnp.maximum(_autocorrelation_time(rho), 1 / jnp.log10(s * n))
-    return jnp.where(_constant(series), s * n, s * n / time)
+    time = jnp.maximum(_autocorrelation_time(rho, n), 1 / jnp.log10(series.total))
+    return jnp.where(_constant(series), series.total, series.total / time)
 
 
-def autocovariances(deviations: Series) -> Float[Array, "n p"]:
-    """γ_t = (1/n) Σ_i d_i d_{i+t}, averaged over series, for t = 0 … n − 1.
+def autocovariances(deviations: Values, n: Count | int) -> Float[Array, "m p"]:
+    """γ_t = (1/n) Σ_i d_i d_{i+t}, averaged over series, for t = 0 … m − 1; deviations that are not there are 0.
 
     By the Fourier transform of the series with as many zeros after it.
     """
-    n = deviations.shape[1]
-    length = 1 << (2 * n - 1).bit_length()
+    places = deviations.shape[1]
+    length = 1 << (2 * places - 1).bit_length()
     spectrum = jnp.fft.rfft(jnp.moveaxis(deviations, 1, 2), length)  # (s, p, length/2 + 1)
     power = jnp.mean(spectrum.real**2 + spectrum.imag**2, axis=0)
-    return jnp.fft.irfft(power, length)[:, :n].T / n
+    return jnp.fft.irfft(power, length)[:, :places].T / n
 
 
-def _autocorrelation_time(rho: Float[Array, "n p"]) -> Pixels:
-    """τ by Geyer's initial monotone sequence, as `ess` says."""
-    pairs = max(1, (len(rho) - 1) // 2)
-    even = rho[: 2 * pairs : 2]
-    sums = even + rho[1 : 2 * pairs : 2]
-    positive = jax.lax.cummin((sums > 0).astype(jnp.int32))[:-1] > 0
-    start, end = jnp.ones_like(sums[:1], bool), jnp.zeros_like(sums[:1], bool)
-    reached = jnp.concatenate([start, positive])  # the pairs up to and including J
-    before = jnp.concatenate([positive, end])  # those before J
+def _autocorrelation_time(rho: Float[Array, "m p"], n: Count) -> Pixels:
+    """τ of the first n by Geyer's initial monotone sequence, as `ess` says."""
+    places = max(1, (len(rho) - 1) // 2)
+    pair = jnp.arange(places)[:, None]
+    pairs = jnp.maximum(1, (n - 1) // 2)
+    even = rho[: 2 * places : 2]
+    sums = even + rho[1 : 2 * places : 2]
+    positive = jax.lax.cummin((sums > 0).astype(jnp.int32)) > 0
+    start = jnp.ones_like(positive[:1])
+    reached = jnp.concatenate([start, positive[:-1]]) & (pair < pairs)  # up to and including J
+    before = positive & (pair < pairs - 1)
     last = jnp.where(sums < 0, jnp.maximum(even, 0), even)
     whole = jnp.sum(jnp.where(before, jax.lax.cummin(sums), 0), axis=0)
     return -1 + 2 * whole + jnp.sum(jnp.where(reached & ~before, last, 0), axis=0)
 
 
-def _centred(series: Series) -> tuple[Float[Array, "s p"], Series]:
-    """Means of the series, and deviations from them: exactly zero where all draws are equal."""
-    shifted = series - series[:, :1]
-    shift = jnp.mean(shifted, axis=1)
-    return series[:, 0] + shift, shifted - shift[:, None]
+def _centred(series: Series) -> tuple[Float[Array, "s p"], Values]:
+    """Means of the series, and deviations from them: exactly zero where all draws are equal, or where there is none."""
+    shifted = series.values - series.values[:, :1]
+    shift = series.mean(shifted)
+    deviations = jnp.where(series.there, shifted - shift[:, None], 0)
+    return series.values[:, 0] + shift, deviations
 
 
 def _constant(series: Series) -> Array:
-    return jnp.all(series == series[:1, :1], axis=(0, 1))
+    same = series.values == series.values[:1, :1]
+    return jnp.all(same, axis=(0, 1), where=series.there)

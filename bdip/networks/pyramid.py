@@ -1,5 +1,6 @@
 """A generator whose latents, noise at each scale, are sampled with its weights."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,11 +97,14 @@ class Pyramid(Network):
     def latents(self, key: PRNGKey, grid: tuple[int, ...]) -> tuple[Params, Latent]:
         """Standard normal latents by scale, finest first, and zeros on the finest grid, for jitter to be added to."""
         added = (*per_scale(self.latent_channels, self.scales), self.coarsest_channels)
-        keys = jax.random.split(key, len(added))
+        shapes = [(*_coarser(grid, scale), channels) for scale, channels in enumerate(added)]
+        # All in one: a generator call a scale would take most of the compile time.
+        keys, most = jax.random.split(key, len(added)), max(map(math.prod, shapes))
+        rows = jax.vmap(lambda key: jax.random.normal(key, (most,)))(keys)
         drawn = {
-            f"{scale:02}": jax.random.normal(keys[scale], (*_coarser(grid, scale), channels))
-            for scale, channels in enumerate(added)
-            if channels
+            f"{scale:02}": row[: math.prod(shape)].reshape(shape)
+            for scale, (row, shape) in enumerate(zip(rows, shapes, strict=True))
+            if math.prod(shape)
         }
         return {"latents": drawn}, jnp.zeros((*grid, max(added[0], 1)))
 

@@ -18,7 +18,8 @@ class Sampler(Protocol):
     anything; `input_jitter` is the noise that its recipe puts on the latent; `cycle` is how many steps
     lie between two whose images are kept, the first of which is the last of a cycle after the warm-up. A state carries
     `step_size`, the ε_t of the step that made it: the weight of a draw; and, where the dynamics
-    conserves an energy, `energy_error`, what that step added to it, for the trace.
+    conserves an energy, `energy_error`, what that step added to it, for the trace. One that moves all weights by one rule,
+    whatever tensor they are in, may say so, `alike = True`: it is then given them as one vector, which is faster.
     """
 
     exact: ClassVar[bool]

@@ -25,6 +25,7 @@ class _Descent:
     uncertain: ClassVar[bool] = False
     input_jitter: ClassVar[float] = 0.0
     cycle: ClassVar[int] = 1
+    alike: ClassVar[bool] = True
 
     step_size: Schedule
     warmup: int

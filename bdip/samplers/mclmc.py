@@ -220,6 +220,11 @@ class Mclmc:
         return jnp.ceil(jnp.float32(0.75) * self.warmup).astype(jnp.int32)
 
     @property
+    def alike(self) -> bool:
+        """With one G a weight."""
+        return self.granularity == "weight"
+
+    @property
     def _preconditioner(self) -> Preconditioner:
         return Preconditioner(self.decay, self.damping, self.granularity, self.power)
 

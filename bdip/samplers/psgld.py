@@ -119,6 +119,11 @@ class Psgld:
         return params, velocity
 
     @property
+    def alike(self) -> bool:
+        """With one G a weight."""
+        return self.granularity == "weight"
+
+    @property
     def _preconditioner(self) -> Preconditioner:
         return Preconditioner(self.decay, self.damping, self.granularity)
 

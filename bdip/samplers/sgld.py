@@ -47,6 +47,7 @@ class Sgld:
     uncertain: ClassVar[bool] = True
     input_jitter: ClassVar[float] = 0.0
     cycle: ClassVar[int] = 1
+    alike: ClassVar[bool] = True
 
     step_size: Schedule
     temperature: float = 1.0
