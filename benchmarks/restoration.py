@@ -324,7 +324,7 @@ def sheets(rows: list[dict[str, Any]], folder: Path) -> None:
         some = [
             r for r in rows if (r["protocol"], r["pixels"], r["task"]) == (protocol, pixels, task)
         ]
-        seed, lines = min(r["seed"] for r in some), []
+        seed, lines, judge = min(r["seed"] for r in some), [], judged_by(task)
         for picture in sorted({row["picture"] for row in some}):
             clean = PROTOCOLS[protocol].clean(picture, pixels)
             data = TASKS[task].degrade(clean, seed).data
@@ -334,7 +334,7 @@ def sheets(rows: list[dict[str, Any]], folder: Path) -> None:
                 path = kept_at(dict(zip(KEY, key, strict=False)), method)
                 if path.exists():
                     image = np.load(path)
-                    shown.append((f"{method} {psnr(clean, image):.2f} dB", image))
+                    shown.append((f"{method} {psnr(judge(clean), judge(image)):.2f} dB", image))
             lines.append([(name, np.clip(image, 0, 1)) for name, image in shown])
         plot_rows(lines[:6], 1).savefig(folder / f"{protocol}-{pixels}-{task}.png", dpi=80)
 
