@@ -55,6 +55,9 @@ CASES = [
     (12, 10, 24, 16, 5, 2),
 ]
 
+# One for each size and stride of the kernel, and one for each way of many channels.
+FIRST_OF_A_KIND = [CASES[number] for number in (0, 1, 2, 5, 8, 9, 11, 16)]
+
 
 def reference(image, kernel, stride, padding):
     margin = kernel.shape[0] // 2
@@ -82,24 +85,28 @@ def assert_equal_to_rounding(found, expected, rounding=ROUNDING):
     assert error <= rounding * np.sqrt(np.square(np.asarray(expected)).mean()), error
 
 
-@pytest.mark.parametrize("padding", ["reflect", "zero"])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    ("case", "padding"),
+    [
+        pytest.param(case, padding, marks=pytest.mark.slow if slow else (), id=f"{case}, {padding}")
+        for case in CASES
+        for padding, slow in (("reflect", False), ("zero", case not in FIRST_OF_A_KIND))
+    ],
+)
 def test_values_and_both_gradients_equal_those_of_xla(case, padding):
     image, kernel, cotangent = draw(case)
     stride = case[-1]
-    convolve_here = jax.jit(
-        lambda *a: jax.vjp(lambda x, k: convolve(x, k, stride=stride, padding=padding), *a[:2])
-    )
-    convolve_xla = jax.jit(
-        lambda *a: jax.vjp(lambda x, k: reference(x, k, stride, padding), *a[:2])
-    )
-    found, pull_back = convolve_here(image, kernel)
-    expected, pull_back_expected = convolve_xla(image, kernel)
-    assert_equal_to_rounding(found, expected)
-    for found_gradient, expected_gradient in zip(
-        jax.jit(pull_back)(cotangent), jax.jit(pull_back_expected)(cotangent), strict=True
-    ):
-        assert_equal_to_rounding(found_gradient, expected_gradient)
+
+    @partial(jax.jit, static_argnums=0)
+    def with_gradients(function, image, kernel, cotangent):
+        value, pull_back = jax.vjp(function, image, kernel)
+        return value, *pull_back(cotangent)
+
+    here = partial(convolve, stride=stride, padding=padding)
+    xla = partial(reference, stride=stride, padding=padding)
+    found, expected = (with_gradients(each, image, kernel, cotangent) for each in (here, xla))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_equal_to_rounding(ours, theirs)
 
 
 @pytest.mark.parametrize("padding", ["reflect", "zero"])
