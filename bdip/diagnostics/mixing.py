@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
@@ -121,10 +120,7 @@ def _maps(draws: Any, places: int) -> Mixing:
         with kept_programs():
             for place in range(0, pixels, size):
                 start = max(0, min(place, pixels - size))  # the last overlaps the one before it
-                slab = _slab(draws, start, size)
-                empty = ((0, 0), (0, places - count), (0, 0))
-                padded = jnp.pad(slab, empty) if places > count else slab
-                found = np.stack(described(padded, count))
+                found = np.stack(described(_slab(draws, places, start, size), count))
                 maps[:, start : start + size] = found[:, :pixels]
     return Mixing(*(each.reshape(image) for each in maps))
 
@@ -135,13 +131,13 @@ def _slab_size(values: int, pixels: int) -> int:
     return 1 << (max(LEAST_SLAB, min(affordable, pixels)) - 1).bit_length()
 
 
-def _slab(draws: Any, start: int, size: int) -> Any:
-    """Draws (k, n, size) of the pixels from `start` on; of a smaller image padded with zeros."""
-    pixels = int(np.prod(draws.shape[2:]))
-    if isinstance(draws, jax.Array) and pixels >= size:
+def _slab(draws: Any, places: int, start: int, size: int) -> Any:
+    """Draws (k, places, size) of the pixels from `start` on; of fewer draws, or a smaller image, padded with zeros."""
+    count, pixels = draws.shape[1], int(np.prod(draws.shape[2:]))
+    if isinstance(draws, jax.Array) and pixels >= size and places == count:
         return _device_slab(draws, start, size)
     flat = np.asarray(draws).reshape(*draws.shape[:2], pixels)[..., start : start + size]
-    return np.pad(flat, ((0, 0), (0, 0), (0, size - flat.shape[2])))
+    return np.pad(flat, ((0, 0), (0, places - count), (0, size - flat.shape[2])))
 
 
 @partial(jax.jit, static_argnames="size")

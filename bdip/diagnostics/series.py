@@ -41,26 +41,22 @@ class Series(NamedTuple):
         """Others in their places."""
         return Series(values, self.n)
 
-    def mean(self, values: Values) -> Float[Array, "s p"]:
-        """Of those that are there, of each series."""
-        return jnp.sum(values, axis=1, where=self.there) / self.n
-
 
 @jax.jit
 def described(draws: Float[Array, "k m p"], count: Count) -> list[Pixels]:
     """What `mixing.Mixing` holds, in its order, of the first `count` ≥ 4 of the draws of each of k chains."""
     draws = jnp.asarray(draws, jnp.float32)
     draws = draws - draws[:1, :1]  # an offset changes nothing here, and costs float32 its digits
-    series, middle = halves(Series(draws, count))
+    whole = Series(draws, count)
+    series, middle = halves(whole)
     less, at_most = counts(series, series)
     bulk, folded = normal_scores(series, less, at_most), fold(series, less)
     tail = normal_scores(folded, *counts(folded, folded))
-    less_of_all, total = less + counts(series, middle)[0], draws.shape[0] * count
-    low, high = (below_quantile(series, less_of_all, q, total) for q in (TAIL, 1 - TAIL))
+    less_of_all = less + counts(series, middle)[0]
+    low, high = (below_quantile(series, less_of_all, q, whole.total) for q in (TAIL, 1 - TAIL))
     rhats = _side_by_side(rhat, series, bulk, tail)
     ess_bulk, ess_low, ess_high, ess_mean = _side_by_side(ess, bulk, low, high, series)
-    there = Series(draws, count).there
-    std = jnp.std(draws, axis=(0, 1), ddof=1, where=there[None])
+    std = jnp.std(draws, axis=(0, 1), ddof=1, where=whole.there)
     mcse = std / jnp.sqrt(ess_mean)
     return [*rhats, ess_bulk, jnp.minimum(ess_low, ess_high), ess_mean, mcse]
 
@@ -187,7 +183,7 @@ def _autocorrelation_time(rho: Float[Array, "m p"], n: Count) -> Pixels:
 def _centred(series: Series) -> tuple[Float[Array, "s p"], Values]:
     """Means of the series, and deviations from them: exactly zero where all draws are equal, or where there is none."""
     shifted = series.values - series.values[:, :1]
-    shift = series.mean(shifted)
+    shift = jnp.sum(shifted, axis=1, where=series.there) / series.n
     deviations = jnp.where(series.there, shifted - shift[:, None], 0)
     return series.values[:, 0] + shift, deviations
 
