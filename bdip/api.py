@@ -228,15 +228,15 @@ def _start(job: Job) -> _Started:
     Side by side on several devices they are compiled by their first step, and what they need is
     a lower bound: what they hold.
     """
-    network = job.network
-    if getattr(job.sampler, "alike", False):
-        network = flat(network, job.problem.image_shape)
-    arguments = job.problem, network, job.sampler, job.plan
     steps, chains = job.resolved.steps, job.chains
     available = memory.available(job.settings.memory_limit)
     with kept_programs(), without_collection():
         key = jax.random.key(job.seed)
         start = perf_counter()
+        network = job.network
+        if getattr(job.sampler, "alike", False):
+            network = flat(network, job.problem.image_shape)
+        arguments = job.problem, network, job.sampler, job.plan
         shapes = chain.shapes(*arguments[:3], job.stored, key)
         copies = (
             chains * recovery.COPIES * memory.size(shapes[0]) if job.settings.step_halvings else 0

@@ -78,6 +78,13 @@ def draw(case, seed=0):
     return image, kernel, cotangent
 
 
+@partial(jax.jit, static_argnums=0)
+def with_gradients(function, image, kernel, cotangent):
+    """The function's value, and what the cotangent of it is for image and kernel."""
+    value, pull_back = jax.vjp(function, image, kernel)
+    return value, *pull_back(cotangent)
+
+
 def assert_equal_to_rounding(found, expected, rounding=ROUNDING):
     """To rounding of a sum whose terms are as large as the array's typical entry."""
     assert found.shape == expected.shape
@@ -96,12 +103,6 @@ def assert_equal_to_rounding(found, expected, rounding=ROUNDING):
 def test_values_and_both_gradients_equal_those_of_xla(case, padding):
     image, kernel, cotangent = draw(case)
     stride = case[-1]
-
-    @partial(jax.jit, static_argnums=0)
-    def with_gradients(function, image, kernel, cotangent):
-        value, pull_back = jax.vjp(function, image, kernel)
-        return value, *pull_back(cotangent)
-
     here = partial(convolve, stride=stride, padding=padding)
     xla = partial(reference, stride=stride, padding=padding)
     found, expected = (with_gradients(each, image, kernel, cotangent) for each in (here, xla))

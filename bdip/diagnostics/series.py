@@ -1,7 +1,8 @@
 """R-hat, effective sample size and Monte Carlo error of many short series at once.
 
 The formulas of Vehtari et al. (2021), Bayesian Analysis 16, 667–718 ("V" below), as ArviZ and Stan have
-them. Series are (s, n, p): s halves of chains, n draws each, p pixels side by side.
+them. Values are (s, m, p): s halves of chains, p pixels side by side, and places for m draws, of which the first n hold
+one. n is traced, so that one program serves for many numbers of draws.
 """
 
 from collections.abc import Callable
@@ -152,7 +153,7 @@ def ess(series: Series) -> Pixels:
     return jnp.where(_constant(series), series.total, series.total / time)
 
 
-def autocovariances(deviations: Values, n: Count | int) -> Float[Array, "m p"]:
+def autocovariances(deviations: Values, n: Count) -> Float[Array, "m p"]:
     """γ_t = (1/n) Σ_i d_i d_{i+t}, averaged over series, for t = 0 … m − 1; deviations that are not there are 0.
 
     By the Fourier transform of the series with as many zeros after it.

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from bdip.networks.base import Generator
@@ -27,7 +28,7 @@ class Flat:
     def init(self, key: PRNGKey, image_shape: tuple[int, ...]) -> tuple[Params, Latent]:
         """The entries of all params, in the order of the leaves, and the latent."""
         params, latent = self.generator.init(key, image_shape)
-        entries = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)])
+        entries, _ = ravel_pytree(params)
         round_number = len(entries) // LANES * LANES
         parts = entries[:round_number], entries[round_number:]
         return [part for part in parts if part.size], latent
