@@ -4,6 +4,7 @@
     python -m benchmarks.architectures                               # all: a night on 2 cores
     python -m benchmarks.architectures --variants "no skips" "6 scales" --tasks hole --methods mclmc adam
     python -m benchmarks.architectures --variants                    # the table of what is there
+    python -m benchmarks.architectures --variants --figure build/architectures.png
 
 Pictures of set11 averaged to 128 × 128 pixels and cut to the middle; noise and mask are new for each seed:
 
@@ -23,6 +24,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -142,6 +144,11 @@ HEADER = (
     "| at its end, dB |\n|" + "---|" * 9
 )
 KEY = ("variant", "task", "method", "picture", "seed", "pixels", "steps")
+SHOWN = (  # in the figure: method, score, colour (Okabe & Ito), marker, label
+    ("mclmc", "psnr", "#0072B2", "o", "posterior mean"),
+    ("adam", "psnr", "#D55E00", "D", "descent, stopped by an oracle"),
+    ("adam", "last", "#666666", "x", "descent, at its end"),
+)
 
 
 def measure(
@@ -269,6 +276,53 @@ def line(variant: str, task: str, some: list[dict[str, Any]], rows: list[dict[st
     return "| " + " | ".join(cells) + " |"
 
 
+def figure(rows: list[dict[str, Any]], path: Path) -> None:
+    """A panel a task, a line a variant: decibels from the base's mean of the same picture; small dots are runs, large ones their means."""
+    from matplotlib import pyplot
+
+    bases = {
+        pair(row): row["psnr"] for row in rows if (row["variant"], row["method"]) == (BASE, "mclmc")
+    }
+    rows = [row for row in rows if pair(row) in bases]
+    tasks = [task for task in TASKS if any(row["task"] == task for row in rows)]
+    variants = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
+    drawn, axes = pyplot.subplots(
+        1, len(tasks), figsize=(1.8 + 3.4 * len(tasks), 1.3 + 0.26 * len(variants)), sharey=True,
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for place, (method, score, colour, marker, label) in product(range(len(variants)), SHOWN):
+            gains = [
+                row[score] - bases[pair(row)] for row in rows
+                if (row["variant"], row["task"], row["method"]) == (variants[place], task, method)
+            ]  # fmt: skip
+            if gains:
+                axis.plot(
+                    gains, [place] * len(gains), marker, color=colour, markersize=3, alpha=0.4
+                )
+                axis.plot(np.mean(gains), place, marker, color=colour, markersize=7, label=label)
+        axis.axvline(0, color="#666666", linewidth=0.8, zorder=0)
+        axis.set(
+            title=task,
+            xlabel=f"dB from the {BASE}’s mean",
+            yticks=range(len(variants)),
+            yticklabels=variants,
+        )
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", alpha=0.25)
+    axes[0, 0].invert_yaxis()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    found = dict(zip(labels, handles, strict=True))
+    drawn.legend(found.values(), found, loc="outside upper center", ncols=len(found), frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn.savefig(path, dpi=110)
+
+
+def pair(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What two rows that are compared have in common."""
+    return tuple(row[part] for part in ("task", "picture", "seed", "pixels", "steps"))
+
+
 def main() -> None:
     """Run what is asked for and not there yet, write each row, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -282,6 +336,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="48 pixels, 600 steps, one picture")
     parser.add_argument("--name", default="architectures", help="of the file in results/")
     parser.add_argument("--merge", nargs="+", metavar="NAME", help="add the rows of these files")
+    parser.add_argument("--figure", type=Path, help="a PNG file for it")
     options = parser.parse_args()
     record.merge(options.name, options.merge or (), KEY)
     pictures, pixels, steps = options.pictures, options.pixels, options.steps
@@ -297,7 +352,10 @@ def main() -> None:
             row = measure(*key)
             record.save(options.name, [*record.kept(options.name), row])
             print(f"{' · '.join(map(str, key))}: {row['psnr']:.2f} dB", flush=True)
-    print(table(record.kept(options.name)))
+    rows = record.kept(options.name)
+    print(table(rows))
+    if options.figure:
+        figure(rows, options.figure)
 
 
 if __name__ == "__main__":

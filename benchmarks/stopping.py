@@ -1,7 +1,7 @@
 """Does the rule stop at the right time? Each picture until it ends by itself, and the same chain for twice as long.
 
 python -m benchmarks.stopping                                    # six crops of 64 × 64 pixels
-python -m benchmarks.stopping --lengths 10000 50000 --name stopping-lengths      # instead, chains as long as that: is a longer one worse?
+python -m benchmarks.stopping --lengths 10000 50000 --seeds 0 1 2 3 --name stopping-lengths      # instead, chains as long as that: is a longer one worse?
 python -m benchmarks.stopping --crop 48 --channels 32 --scales 3 --pictures house boat
 """
 
@@ -75,11 +75,32 @@ def length_line(row: dict[str, Any]) -> str:
     )
 
 
+def gains(rows: list[dict[str, Any]]) -> str:
+    """How much better the longest chain's mean is than the shortest's, of each picture, means over the seeds with standard errors."""
+    lines = []
+    for picture in sorted({row["picture"] for row in rows}):
+        lengths = sorted({row["steps"] for row in rows if row["picture"] == picture})
+        means = {
+            (row["seed"], row["steps"]): row["mean"] for row in rows if row["picture"] == picture
+        }
+        found = [
+            mean - means[seed, lengths[0]]
+            for (seed, steps), mean in means.items()
+            if steps == lengths[-1] != lengths[0] and (seed, lengths[0]) in means
+        ]
+        if len(found) > 1:
+            error = np.std(found, ddof=1) / len(found) ** 0.5
+            lines.append(
+                f"{picture}, {len(found)} seeds: {lengths[-1]} steps less {lengths[0]}: {np.mean(found):+.3f} ± {error:.3f} dB"
+            )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure the pictures asked for, print a table, write results/NAME.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", nargs="+", default=list(PICTURES))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--crop", type=int, default=64, help="pixels a side")
     parser.add_argument("--channels", type=int, help="[the generator's own]")
     parser.add_argument("--scales", type=int, default=4)
@@ -91,16 +112,19 @@ def main() -> None:
     parser.add_argument("--name", default="stopping", help="of the file in results/")
     options = parser.parse_args()
     generator = sized(options.scales, options.channels, options.skips)
-    rows = []
+    asked = set(product(options.pictures, options.seeds))
+    rows = [row for row in record.kept(options.name) if (row["picture"], row["seed"]) not in asked]
     header, told = (LENGTHS_HEADER, length_line) if options.lengths else (HEADER, line)
     print(header)
-    for picture, steps in product(options.pictures, options.lengths or [None]):
-        of = (picture, options.crop, generator, options.seed)
+    for seed, picture, steps in product(options.seeds, options.pictures, options.lengths or [None]):
+        of = (picture, options.crop, generator, seed)
         rows.append(sampled(*of, steps=steps)[0] if steps else measure(*of, options.target))
         record.save(
             options.name, rows, crop=options.crop, generator=str(generator), target=options.target
         )
         print(told(rows[-1]), flush=True)
+    if options.lengths:
+        print(gains(rows))
 
 
 if __name__ == "__main__":
