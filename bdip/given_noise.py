@@ -20,13 +20,17 @@ EXPECTED = "expected a positive number in the image's units; leave it out to hav
 
 
 class Given(NamedTuple):
-    """The law in the unit range; its typical σ in the image's units; in JSON types; a note, or ""; whether an estimate was raised."""
+    """The law in the unit range; its typical σ in the image's units; in JSON types; a note, or ""."""
 
     law: Noise
     noise_std: float
     described: dict[str, Any]
     note: str
-    raised: bool = False
+
+    @property
+    def raised(self) -> bool:
+        """Whether an estimate was raised."""
+        return "raised_from" in self.described
 
 
 class Scale(NamedTuple):
@@ -89,15 +93,16 @@ def _estimated(
         )
     std = max(estimate, least)
     note = f"noise std: {std * span:.4g}, estimated"
-    raised = estimate < least
-    if raised:
+    before = {}
+    if estimate < least:
+        before = {"raised_from": estimate * span}
         note += f" ({estimate * span:.4g}, raised to 5/255 of the data range)"
     if asked is None:
-        described = {"name": "Gaussian", "std": std * span}
-        return Given(Gaussian(jnp.float32(std)), std * span, described, note, raised)
+        described = {"name": "Gaussian", "std": std * span, **before}
+        return Given(Gaussian(jnp.float32(std)), std * span, described, note)
     law = UnknownGaussian(jnp.float32(std))
     described = {"name": "UnknownGaussian", "start": std * span, "prior_count": law.prior_count}
-    return Given(law, std * span, described, f"{note}, and sampled from there", raised)
+    return Given(law, std * span, described | before, f"{note}, and sampled from there")
 
 
 def _map(stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale) -> Given:

@@ -205,7 +205,7 @@ class Posterior(Views):
                 **self.diagnostics,
                 "complete": self.complete,
                 "uncertain": bool(np.isfinite(self.std).any()),
-                "noise_raised": any("raised" in note for note in self._notes_on("noise std")),
+                "noise_raised": "raised_from" in settings.get("noise", {}),
                 "noise_sampled": self._sampled,
                 "rounded": self._rounded,
                 "chains": len(self.trace["chi2"]),
@@ -447,10 +447,7 @@ class Posterior(Views):
         return f"noise std {sigma:.4g}{varies}" + self._source_of("noise std")
 
     def _source_of(self, name: str) -> str:
-        return " (estimated)" if self._notes_on(name) else ""
-
-    def _notes_on(self, name: str) -> list[str]:
-        return [note for note in self.reported if note.startswith(name)]
+        return " (estimated)" if any(note.startswith(name) for note in self.reported) else ""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file, which appears whole or not at all. No pickle.

@@ -160,6 +160,7 @@ def test_an_estimate_below_five_grey_levels_is_raised_to_it_and_the_user_is_told
     problem, units = pose(np.full((32, 32), 7, np.uint8), mask, operator=operator)
     assert problem.noise_std == pytest.approx(LEAST_ESTIMATE)
     assert any("raised to 5/255" in note for note in units.reported)
+    assert units.noise["raised_from"] == pytest.approx(0, abs=1e-6)
     offered = [note for note in units.reported if "filled" in note]
     assert len(offered) == bool(fillable)
     assert all(fillable in note for note in offered)
