@@ -25,6 +25,7 @@ from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.progress import ProgressBar
 from bdip.samplers import Sampler
+from bdip.samplers.base import moves_alike
 from bdip.settings import Settings, require
 
 TRIED_STEPS = 4  # of which an estimate takes the speed
@@ -234,7 +235,7 @@ def _start(job: Job) -> _Started:
         key = jax.random.key(job.seed)
         start = perf_counter()
         network = job.network
-        if getattr(job.sampler, "alike", False):
+        if moves_alike(job.sampler):
             network = flat(network, job.problem.image_shape)
         arguments = job.problem, network, job.sampler, job.plan
         shapes = chain.shapes(*arguments[:3], job.stored, key)

@@ -23,6 +23,7 @@ from bdip.samplers import (
     Sgld,
     schedule,
 )
+from bdip.samplers.base import moves_alike
 from bdip.trees import frozen_pytree, normal_like
 from tests import laws
 
@@ -40,7 +41,7 @@ CASES = {
     "gp-dip": GpDip(Constant(STEP), loss_scale=0.1),
 }
 SLOWING = {name: replace(s, step_size=Polynomial(0.1, 2.0, 0.5)) for name, s in CASES.items()}
-ALIKE = {name: each for name, each in SLOWING.items() if getattr(each, "alike", False)}
+ALIKE = {name: each for name, each in SLOWING.items() if moves_alike(each)}
 every_sampler = pytest.mark.parametrize("sampler", SLOWING.values(), ids=SLOWING)
 # A few float32 operations on numbers of order one.
 ROUNDING = 2.0**-20
@@ -88,6 +89,18 @@ def test_the_registry_holds_a_sampler_of_each_kind():
 
 def test_those_that_tell_tensors_apart_do_not_say_that_they_move_all_alike():
     assert set(SLOWING) - set(ALIKE) == {"psgld, a gain a tensor", "gp-dip"}
+
+
+def test_who_gives_a_sampler_another_step_must_say_anew_that_it_moves_all_alike():
+    class Another(Sgld):
+        def step(self, *arguments):
+            return super().step(*arguments)
+
+    class Said(Another):
+        alike = True
+
+    found = [moves_alike(kind(0.001)) for kind in (Sgld, Another, Said)]
+    assert found == [True, False, True]
 
 
 @pytest.mark.parametrize("sampler", ALIKE.values(), ids=ALIKE)

@@ -19,7 +19,7 @@ class Sampler(Protocol):
     lie between two whose images are kept, the first of which is the last of a cycle after the warm-up. A state carries
     `step_size`, the ε_t of the step that made it: the weight of a draw; and, where the dynamics
     conserves an energy, `energy_error`, what that step added to it, for the trace. One that moves all weights by one rule,
-    whatever tensor they are in, may say so, `alike = True`: it is then given them as one vector, which is faster.
+    whatever tensor they are in, may say so, `alike = True`, beside its `step`: it is then given them as one vector, which is faster.
     """
 
     exact: ClassVar[bool]
@@ -57,6 +57,24 @@ def schedule(step_size: float | Schedule) -> Schedule:
     Constant(value=0.001)
     """
     return step_size if callable(step_size) else Constant(step_size)
+
+
+def moves_alike(sampler: Sampler) -> bool:
+    """Whether it moves all weights by one rule: as `alike` says, if not said before the `step` that it has, by a class that this one extends.
+
+    >>> from bdip.samplers import Sgld
+    >>> class ByTensor(Sgld):
+    ...     def step(self, key, params, grad, state, energy):
+    ...         return {**params, "latents": 0.0}, state
+    >>> moves_alike(Sgld(0.001)), moves_alike(ByTensor(0.001))
+    (True, False)
+    """
+    for kind in type(sampler).__mro__:
+        if "alike" in vars(kind):
+            return bool(sampler.alike)  # type: ignore[attr-defined]
+        if "step" in vars(kind):
+            return False
+    return False
 
 
 def halved(sampler: AnySampler) -> AnySampler:
