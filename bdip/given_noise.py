@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.errors import ProblemError
-from bdip.likelihood import Gaussian, Noise, PoissonGaussian, UnknownGaussian
+from bdip.likelihood import Gaussian, Noise, PoissonGaussian, Rounding, UnknownGaussian
 from bdip.noise import estimate_noise_std
 
 # An estimated σ below this part of the data range (five grey levels of 255) is raised to it: clean
@@ -16,6 +16,7 @@ from bdip.noise import estimate_noise_std
 # (docs/decisions/0005).
 LEAST_ESTIMATE = 5 / 255
 SAMPLED = "sample"  # what noise_std is where σ shall be drawn too
+TINY = math.nextafter(0, 1)
 EXPECTED = "expected a positive number in the image's units; leave it out to have it estimated"
 
 
@@ -50,7 +51,7 @@ class Scale(NamedTuple):
 
 def given_noise(
     noise_std: ArrayLike | str | None,
-    noise: PoissonGaussian | None,
+    noise: PoissonGaussian | Rounding | None,
     unit: NDArray[np.float32],
     observed: NDArray[np.bool_],
     scale: Scale,
@@ -64,6 +65,8 @@ def given_noise(
             raise ProblemError(
                 f"noise_std and noise are both given ({noise_std!r} and {noise!r}): pass one."
             )
+        if isinstance(noise, Rounding):
+            return _of_rounding(noise, unit, observed, scale)
         return _of_photons(noise, unit, observed, scale)
     if noise_std is None or isinstance(noise_std, str):
         return _estimated(noise_std, unit, observed, scale)
@@ -107,16 +110,7 @@ def _estimated(
 
 def _map(stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale) -> Given:
     """One σ a pixel, or one a value; where nothing is observed, any."""
-    single = stds.shape == observed.shape
-    if not (single or stds.shape == scale.shape) or stds.dtype.kind not in "iuf":
-        raise ProblemError(
-            f"noise_std has dtype {stds.dtype} and shape {stds.shape} but image has shape "
-            f"{scale.shape}: expected one number, or one for each pixel, {observed.shape}, or value."
-        )
-    axis = None if single else scale.channel_axis
-    last = stds[..., None] if axis is None else np.moveaxis(stds, axis, -1)
-    if axis is not None:  # of complex values, for real and imaginary parts alike
-        last = np.tile(last, channels // last.shape[-1])
+    last = _one_a_value("noise_std", stds, channels, observed, scale)
     seen = last[observed].astype(np.float64)
     if not (np.isfinite(seen) & (seen > 0)).all():
         raise ProblemError(
@@ -128,16 +122,60 @@ def _map(stds: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: 
     return _varying(Gaussian(jnp.asarray(unit, jnp.float32)), seen, {"name": "Gaussian"}, "")
 
 
+def _one_a_value(
+    name: str, numbers: NDArray[Any], channels: int, observed: NDArray[np.bool_], scale: Scale
+) -> NDArray[Any]:
+    """An array with one number a pixel, or one a value, as (h, w, 1 or C)."""
+    single = numbers.shape == observed.shape
+    if not (single or numbers.shape == scale.shape) or numbers.dtype.kind not in "iuf":
+        raise ProblemError(
+            f"{name} has dtype {numbers.dtype} and shape {numbers.shape} but image has shape "
+            f"{scale.shape}: expected one number, or one for each pixel, {observed.shape}, or value."
+        )
+    axis = None if single else scale.channel_axis
+    last = numbers[..., None] if axis is None else np.moveaxis(numbers, axis, -1)
+    if axis is not None:  # of complex values, for real and imaginary parts alike
+        last = np.tile(last, channels // last.shape[-1])
+    return last
+
+
+def _of_rounding(
+    noise: Rounding, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
+) -> Given:
+    """Rounding to steps; its typical σ is that of all that it takes away."""
+
+    def numbers(name: str, told: Any, least: float) -> NDArray[np.float64]:
+        if np.ndim(told) == 0:
+            _require(told, name, f"a number {'above' if least else 'of at least'} 0", least)
+            return np.asarray(told, np.float64)
+        array = _one_a_value(name, np.asarray(told), unit.shape[-1], observed, scale)
+        if not (np.isfinite(array[observed]) & (array[observed] >= least)).all():
+            raise ProblemError(
+                f"the noise's {name} is not {'above' if least else 'at least'} 0 everywhere that the image is observed: "
+                "mark those pixels as missing, or give them one."
+            )
+        return np.where(observed[..., None], array, 1.0)
+
+    step = numbers("step", noise.step, TINY)
+    law = Rounding(step, numbers("noise_std", noise.noise_std, 0.0)).scaled(scale.span)
+    law = Rounding(*(jnp.asarray(x, jnp.float32) for x in (law.step, law.noise_std)))
+    stds = np.asarray(law.std_at(jnp.asarray(unit))) * scale.span
+    described = {"name": "Rounding", "step": float(np.median(step))}
+    if stds.ndim == 0:
+        return Given(law, float(stds), described, "")
+    return _varying(law, np.broadcast_to(stds, unit.shape)[observed], described, "")
+
+
 def _of_photons(
     noise: PoissonGaussian, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
 ) -> Given:
     """Poisson–Gaussian noise; its typical σ is that at the data themselves."""
     if not isinstance(noise, PoissonGaussian):
         raise ProblemError(
-            f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise)."
+            f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise), or a bdip.Rounding(step)."
         )
     offset = scale.low if noise.offset is None else noise.offset
-    _require(noise.gain, "gain", "a number above 0", math.nextafter(0, 1))
+    _require(noise.gain, "gain", "a number above 0", TINY)
     _require(noise.read_noise, "read_noise", "a number of at least 0", 0)
     _require(offset, "offset", "a number, or None for the low end of the data range", -math.inf)
     law = noise.scaled(scale.base, scale.span)

@@ -19,7 +19,7 @@ from bdip.chain import Plan
 from bdip.given_noise import SAMPLED
 from bdip.holdout import hide
 from bdip.keeping import fingerprint
-from bdip.likelihood import Gaussian, Noise
+from bdip.likelihood import Gaussian, Noise, Rounding
 from bdip.networks.base import Generator
 from bdip.problem import Problem, Units, pose
 from bdip.samplers import Sampler
@@ -98,7 +98,8 @@ def record_of(job: Job) -> dict[str, Any]:
         "sampler": described(job.sampler),
         "generator": described(job.network),
         "operator": type(job.problem.operator).__name__,
-        "rounded": job.problem.operator.rounded,
+        "rounded": isinstance(job.problem.noise, Rounding),
+        "coded": job.problem.operator.rounded,
         "seed": int(job.seed),
         "holdout": described(job.holdout),
         "noise_std": job.units.noise_std,

@@ -444,6 +444,8 @@ class Posterior(Views):
             photons = f"gain {law['gain']:.4g}, read noise {law['read_noise']:.4g}, "
             dark = f"no light at {law['offset']:.4g}; "
             return f"noise     Poisson–Gaussian: {photons}{dark}std {sigma:.4g}{varies}"
+        if law.get("name") == "Rounding":
+            return f"noise     rounding to steps of {law['step']:.4g}, std {sigma:.4g}{varies}"
         return f"noise std {sigma:.4g}{varies}" + self._source_of("noise std")
 
     def _source_of(self, name: str) -> str:

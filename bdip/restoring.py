@@ -102,7 +102,7 @@ def of_jpeg(
         )
     data, coded = load_jpeg(path)
     seen = coded if operator is None else coded @ operator
-    told = {"noise_std": coded.noise_std, "data_range": data_range or GREY_LEVELS}
+    told = {"noise": coded.noise, "data_range": data_range or GREY_LEVELS}
     return data, {**options, **told, "operator": seen}
 
 
@@ -145,7 +145,7 @@ def write(
         posterior.save(outputs.posterior)
         written["posterior"] = outputs.posterior
     if outputs.report is not None:
-        decoded = loaded.pixels if posterior.settings.get("rounded") else None
+        decoded = loaded.pixels if posterior.settings.get("coded") else None
         posterior.report(outputs.report, input=decoded, title=title, filled=filled)
         written["report"] = outputs.report
     return written

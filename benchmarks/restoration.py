@@ -115,13 +115,13 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     scales = protocol.scales
     hourglass = sized(scales, protocol.channels, 0 if ours else SKIPS)
     generator = sized(scales) if run == "bdip" else hourglass
-    data, operator, noise_std = degraded.data, degraded.operator, degraded.noise_std
+    data, operator, noise = degraded.data, degraded.operator, {"noise_std": degraded.noise_std}
     if ours and degraded.coded is not None:
         data, operator = degraded.coded
-        noise_std = operator.outer.noise_std
+        noise = {"noise": operator.outer.noise}
     started = perf_counter()
     posterior, curve, best = followed(
-        data, degraded.mask, clean, operator=operator, noise_std=noise_std,
+        data, degraded.mask, clean, operator=operator, **noise,
         sampler="mclmc" if ours else {"dip": "adam+jitter+average"}.get(run, run), seed=seed,
         generator=generator, **(fixed or {"max_steps": protocol.most}),
     )  # fmt: skip

@@ -67,7 +67,7 @@ def test_the_files_numbers_are_what_the_operator_makes_rounded(
     path = written(tmp_path / "photo.jpg", pixels, subsampling=subsampling)
     data, operator = bdip.load_jpeg(path)
     made, steps = np.asarray(operator(grey_levels(pixels)))[..., 0], steps_of(operator, data)
-    assert data.shape == made.shape == operator.noise_std.shape
+    assert data.shape == made.shape == operator.noise.noise_std.shape
     # A coefficient's share of 64 errors of at most ½ is at most 4, by Cauchy and Schwarz. The encoder makes such errors once, or of
     # shared colours twice, and the decoder's are doubled along each axis along which it interpolates.
     times = np.full(len(data), 2)
@@ -75,7 +75,7 @@ def test_the_files_numbers_are_what_the_operator_makes_rounded(
     off = np.abs(data - made)
     assert (off <= 0.5 + 4 * times[:, None] / steps).all()
     assert np.mean(off > 0.5 + TYPICAL / steps) < 0.01
-    assert 0 < np.mean(((data - made) / operator.noise_std) ** 2) < 1
+    assert 0 < np.mean(((data - made) / operator.noise.std_at(data)) ** 2) < 1
 
 
 @pytest.mark.parametrize("colours", ["RGB", "L"])
@@ -138,11 +138,13 @@ def test_shared_colours_are_won_back_from_interpolated_ones(subsampling):
     np.testing.assert_allclose(_stored(shown, subsampling), stored, rtol=0, atol=4 * 256 * 3.0**-20)
 
 
-def test_rounding_has_a_twelfth_for_its_variance():
-    operator = bdip.JPEG(np.full((1, 8, 8), 50.0), (9, 16))
-    assert operator.noise_std.shape == (4, 64)
-    # (1 + 2/q²)/12: what rounding coefficients takes away, and twice that of pixels.
-    np.testing.assert_allclose(operator.noise_std, np.sqrt((1 + 2 / 2500) / 12), rtol=1e-6)
+def test_before_coefficients_pixels_are_rounded_twice():
+    operator = bdip.JPEG(np.full((1, 8, 8), 2.0), (9, 16))
+    noise = operator.noise
+    assert (noise.step, noise.noise_std.shape) == (1.0, (4, 64))
+    # Twice 1/12 of a grey level's square, in steps of two; with the twelfth of a step's that is (1 + 2/q²)/12.
+    np.testing.assert_allclose(noise.noise_std, np.sqrt(2 / 12) / 2, rtol=1e-6)
+    np.testing.assert_allclose(noise.std_at(0.0), np.sqrt((1 + 2 / 4) / 12), rtol=1e-6)
 
 
 def test_other_files_are_refused_with_a_remedy(tmp_path):
@@ -202,13 +204,14 @@ def test_what_was_rounded_is_sampled_and_told_as_that(tmp_path):
     pixels = photograph(24, 32)
     data, operator = bdip.load_jpeg(written(tmp_path / "photo.jpg", pixels))
     posterior = bdip.sample(
-        data, operator=operator, noise_std=operator.noise_std, data_range=(0, 255),
+        data, operator=operator, noise=operator.noise, data_range=(0, 255),
         generator=TINY, steps=300, progress=False,
     )  # fmt: skip
     assert posterior.mean.shape == pixels.shape
     # A tiny network after 300 steps: the picture and no other, 30 grey levels being a quarter of its range.
     assert np.sqrt(np.mean((posterior.mean - pixels) ** 2)) < 30
     assert posterior.settings["rounded"]
+    assert "noise     rounding to steps of 1, std 0.3" in posterior.summary()
     assert "less than 1 is right" in posterior.summary()
     assert not any("closer than the noise allows" in sentence for sentence in posterior.verdict)
     titles = {axes.get_title() for axes in posterior.plot().axes}

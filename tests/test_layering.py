@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "cache": "",
     "trees": "types",
     # 1: knows of arrays only
-    "operators": HELPERS,
+    "operators": f"{HELPERS} likelihood",
     "networks": HELPERS,
     "samplers": HELPERS,
     "moments": HELPERS,

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import invgamma, kstest
+from scipy.stats import invgamma, kstest, logistic
 
-from bdip.likelihood import Gaussian, PoissonGaussian, UnknownGaussian
+from bdip.likelihood import Gaussian, PoissonGaussian, Rounding, UnknownGaussian
 from bdip.samplers import Constant, Psgld, Sgld
 from tests.fakes import Bars, Pixels, chain_of, unit_problem
 
@@ -31,6 +31,44 @@ def test_a_map_of_one_value_is_that_value():
     one, many = Gaussian(jnp.float32(0.3)), Gaussian(jnp.full((1, 3, 1), 0.3))
     for first, second in zip(one.misfit(PREDICTION, DATA, MASK), many.misfit(PREDICTION, DATA, MASK), strict=True):  # fmt: skip
         assert first == second or first == pytest.approx(float(second), rel=1e-6)
+
+
+@pytest.mark.parametrize("noise_std", [0.1, 0.4, 2.0])
+@pytest.mark.parametrize("value", [0.0, 0.3, 0.5, 2.2])
+def test_the_whole_numbers_that_a_value_may_be_rounded_to_have_probability_one(noise_std, value):
+    numbers = jnp.arange(-40.0, 41.0)[None, :, None]
+    law, every = Rounding(1.0, noise_std), jnp.ones((1, 1, 1))
+    energies = jax.vmap(
+        lambda number: law.misfit(jnp.full((1, 1, 1), value), number[None, None], every).energy,
+        in_axes=1,
+    )(numbers)
+    assert jnp.exp(-energies).sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_rounded_value_is_as_likely_as_its_noise_brings_it_into_its_step():
+    steps, stds = np.array([[[2.0], [1.0], [1.0]]]), np.array([[[0.5], [0.25], [1.0]]])
+    law = Rounding(jnp.asarray(steps), jnp.asarray(stds))
+    found = law.misfit(PREDICTION, DATA, MASK)
+    before = logistic(scale=np.array([0.5, 0.25]) * np.sqrt(3) / np.pi)
+    np.testing.assert_allclose(before.std(), [0.5, 0.25])
+    off, half = np.array([0.5, 2.0]), np.array([1.0, 0.5])
+    within = before.cdf(half - off) - before.cdf(-half - off)
+    assert found.energy == pytest.approx(-np.log(within).sum(), rel=1e-5)
+    # 0.5² / (2²/12 + 0.5²) and 2² / (1/12 + 0.25²), and by n = 2.
+    assert found.chi2 == pytest.approx((0.25 / (7 / 12) + 4 / (7 / 48)) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("off", [2.0, 30.0, 1e6])
+def test_the_force_back_into_a_step_is_no_harder_however_far_off(off):
+    one = jnp.ones((1, 1, 1))
+    force = jax.grad(lambda x: Rounding(1.0, 0.1).misfit(x * one, 0 * one, one).energy)(off)
+    assert force == pytest.approx(np.pi / np.sqrt(3) / 0.1, rel=1e-5)  # 1/s
+
+
+def test_a_sampler_is_not_told_of_walls_harder_than_a_tenth_of_a_step():
+    one = jnp.ones((1, 1, 1))
+    soft, hard = (Rounding(4.0, std).misfit(3 * one, 0 * one, one) for std in (0.4, 0.0))
+    assert soft == hard
 
 
 def test_a_map_for_each_pixel_holds_for_all_its_channels():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bdip
-from bdip.likelihood import Gaussian, PoissonGaussian, UnknownGaussian
+from bdip.likelihood import Gaussian, PoissonGaussian, Rounding, UnknownGaussian
 from bdip.operators import Downsample
 from bdip.potential import energy
 from bdip.problem import ProblemError, pose
@@ -302,6 +302,10 @@ ERRORS = {
     "no gain": ({"noise": bdip.PoissonGaussian(0.0)}, "gain is 0.0: expected a number above 0"),
     "a gain of NaN": ({"noise": bdip.PoissonGaussian(np.nan)}, "gain is nan"),
     "a negative read noise": ({"noise": bdip.PoissonGaussian(1.0, -1.0)}, "read_noise is -1.0"),
+    "no step": ({"noise": bdip.Rounding(0.0)}, "step is 0.0: expected a number above 0"),
+    "steps of another size": ({"noise": bdip.Rounding(STDS[:-1])}, r"step has dtype float64 and shape \(9, 9\)"),
+    "steps of which some are none": ({"noise": bdip.Rounding(np.where(HALF, STDS, 0))}, "step is not above 0 everywhere"),
+    "less than no noise before rounding": ({"noise": bdip.Rounding(1.0, -1.0)}, "noise_std is -1.0: expected a number of at least 0"),
     "an offset of words": ({"noise": bdip.PoissonGaussian(1.0, 0.0, "dark")}, "offset is dark"),
 }  # fmt: skip
 
@@ -314,5 +318,5 @@ def test_what_is_no_noise_is_refused_with_the_remedy(options, message):
 
 
 def test_the_laws_are_pytrees_whose_numbers_are_leaves():
-    laws = (Gaussian(1.0), UnknownGaussian(1.0), PoissonGaussian(1.0, 1.0, 1.0))
-    assert [len(jax.tree.leaves(law)) for law in laws] == [1, 2, 3]
+    laws = (Gaussian(1.0), UnknownGaussian(1.0), PoissonGaussian(1.0, 1.0, 1.0), Rounding(1.0, 1.0))
+    assert [len(jax.tree.leaves(law)) for law in laws] == [1, 2, 3, 2]

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike, NDArray
 
+from bdip.likelihood import Rounding
 from bdip.operators.base import Operator, Shape
 from bdip.trees import frozen_pytree
 
@@ -31,7 +32,7 @@ class JPEG(Operator):
     last row and column stand their copies, as libjpeg has it. `bdip.load_jpeg` makes data and operator of a file:
 
         data, operator = bdip.load_jpeg("photo.jpg")
-        posterior = bdip.sample(data, operator=operator, noise_std=operator.noise_std, data_range=(0, 255))
+        posterior = bdip.sample(data, operator=operator, noise=operator.noise, data_range=(0, 255))
 
     Arguments:
         tables: q (C, 8, 8), the steps of Y, Cb and Cr; (1, 8, 8) of a grey picture.
@@ -68,19 +69,19 @@ class JPEG(Operator):
             )
 
     @property
-    def noise_std(self) -> Float[np.ndarray, "n frequencies"]:
-        """σ (n, 64) of the data: rounding as normal noise of its variance, (1 + 2/q²)/12, the latter of whole grey levels.
-
-        It is too much for the many coefficients that are zero because they are small: χ² is below 1.
-        """
-        steps = np.asarray(self._steps, np.float64)
-        return self._of_blocks(np.sqrt(ROUNDED * (1 + PIXELS_ROUNDED / steps**2)))
+    def noise(self) -> Rounding:
+        """The law of the data (n, 64): rounding to whole steps, and before it that of pixels, with τ = √(1/6)/q."""
+        return Rounding(1.0, self._pixels_std)
 
     @property
     def rounding(self) -> Float[np.ndarray, "n frequencies 1"]:
-        """Half a step, and the standard deviation √(1/6)/q of what the rounding of pixels makes of it."""
+        """Half a step, and the standard deviation of what the rounding of pixels makes of it."""
+        return 0.5 + self._pixels_std[..., None]
+
+    @property
+    def _pixels_std(self) -> Float[np.ndarray, "n frequencies"]:
         steps = np.asarray(self._steps, np.float64)
-        return self._of_blocks(0.5 + np.sqrt(ROUNDED * PIXELS_ROUNDED) / steps)[..., None]
+        return self._of_blocks(np.sqrt(ROUNDED * PIXELS_ROUNDED) / steps)
 
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "n frequencies 1"]:
         exchanged, backwards = self.turn

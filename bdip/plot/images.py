@@ -79,7 +79,7 @@ def plot_posterior(
 def given_picture(posterior: Posterior) -> NDArray[np.float32] | None:
     """The posterior's own input (H, W[, C]) where it is a picture: neither complex numbers nor those of a JPEG file."""
     given = posterior.input
-    if given is None or np.iscomplexobj(given) or posterior.settings.get("rounded"):
+    if given is None or np.iscomplexobj(given) or posterior.settings.get("coded"):
         return None
     return last(np.asarray(given, np.float32), posterior.data_axis)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.holdout import hide
+from bdip.likelihood import Rounding
 from bdip.operators import Identity
 from bdip.problem import Problem, ProblemError, Units, pose
 from bdip.settings import Settings, require
@@ -45,6 +46,9 @@ class Whole:
                 f"operator is {type(operator).__name__}, but tiles are cut out of image and data "
                 "alike: leave it out, or use bdip.sample; a bdip.Mask can be given as mask."
             )
+        noise = described["noise"]
+        if isinstance(noise, Rounding) and np.ndim(noise.step) + np.ndim(noise.noise_std):
+            raise ProblemError("of a Rounding tiles take one step and one noise_std: give numbers.")
         problem, units = pose(image, mask, **described)
         measured = None
         if holdout is not None:
@@ -53,10 +57,10 @@ class Whole:
         observed = problem.mask[..., 0] > 0
         _require_observed(observed, grid)
         noise_std = described["noise_std"]
-        if noise_std is None and described["noise"] is None:
+        if noise_std is None and noise is None:
             noise_std = units.noise_std
-        noise = {"noise_std": noise_std, "noise": described["noise"]}
-        return Whole(np.asarray(image), observed, problem, units, noise, holdout, measured, grid)
+        told = {"noise_std": noise_std, "noise": noise}
+        return Whole(np.asarray(image), observed, problem, units, told, holdout, measured, grid)
 
     def tile(self, place: Place) -> dict[str, Any]:
         """The arguments of `sample` for what lies at a place."""
