@@ -214,17 +214,35 @@ def test_weights_and_sigma_have_their_joint_posterior_of_a_linear_generator(kern
         assert np.abs(z_scores(values, wanted[name])).max() < FAR, name
 
 
+def photons_log(x, data):
+    """Log likelihood of PHOTON_NOISE, in double precision."""
+    variance = np.maximum(0.2 * x + 0.15**2, 0.15**2)
+    return -((x - data) ** 2) / (2 * variance) - np.log(variance) / 2
+
+
+def rounding_log(x, data):
+    """Log likelihood of COARSE, likewise."""
+    before = logistic(scale=0.12 * np.sqrt(3) / np.pi)
+    off = np.abs(x - data)
+    return np.log(before.sf(off - 0.3) - before.sf(off + 0.3))
+
+
+PHOTON_NOISE = PoissonGaussian(jnp.float32(0.2), jnp.float32(0.15), jnp.float32(0.0))
+COARSE = Rounding(jnp.float32(0.6), jnp.float32(0.12))
+
+
 @pytest.mark.parametrize("seed", range(2))
-def test_pixels_under_photon_noise_have_their_posterior_by_quadrature(seed):
-    law = PoissonGaussian(jnp.float32(0.2), jnp.float32(0.15), jnp.float32(0.0))
+@pytest.mark.parametrize(
+    ("law", "log"), [(PHOTON_NOISE, photons_log), (COARSE, rounding_log)], ids=["photons", "rounding"]
+)  # fmt: skip
+def test_pixels_have_their_posterior_by_quadrature(law, log, seed):
     problem = replace(unit_problem((3, 4), weight_precision=PRECISION, seed=seed), noise=law)
     kernel = Psgld(Constant(0.02), momentum=0.5, warmup=WARMUP)
     run = chain_of(problem, Pixels(), kernel, STEPS, STEPS - WARMUP, seed)
     draws = np.asarray(run.kept.draws[..., 0], np.float64).reshape(-1, 12)
     x = np.linspace(-2, 4, 6001)[:, None]
-    variance = np.maximum(0.2 * x + 0.15**2, 0.15**2)
     data = np.asarray(problem.data, np.float64).reshape(12)
-    logs = -((x - data) ** 2) / (2 * variance) - np.log(variance) / 2 - PRECISION / 2 * x**2
+    logs = log(x, data) - PRECISION / 2 * x**2
     weights = np.exp(logs - logs.max(axis=0))
     weights /= weights.sum(axis=0)
     for power in (1, 2):
