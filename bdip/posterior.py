@@ -439,7 +439,8 @@ class Posterior(Views):
         if self._sampled:
             mean, spread = self.noise_std
             return f"noise std {mean:.4g} ± {spread:.2g}, sampled (estimated: {sigma:.4g})"
-        varies = f" (median; {law['low']:.4g} to {law['high']:.4g})" if "median" in law else ""
+        ends = [f"{law[end]:.4g}" for end in ("low", "high")] if "median" in law else []
+        varies = f" (median; {' to '.join(ends)})" if len(set(ends)) > 1 else ""
         if law.get("name") == "PoissonGaussian":
             photons = f"gain {law['gain']:.4g}, read noise {law['read_noise']:.4g}, "
             dark = f"no light at {law['offset']:.4g}; "
