@@ -160,7 +160,8 @@ def _of_rounding(
     law = Rounding(step, numbers("noise_std", noise.noise_std, 0.0)).scaled(scale.span)
     law = Rounding(*(jnp.asarray(x, jnp.float32) for x in (law.step, law.noise_std)))
     stds = np.asarray(law.std_at(jnp.asarray(unit))) * scale.span
-    described = {"name": "Rounding", "step": float(np.median(step))}
+    typical = np.median(np.broadcast_to(step, unit.shape)[observed])
+    described = {"name": "Rounding", "step": float(typical)}
     if stds.ndim == 0:
         return Given(law, float(stds), described, "")
     return _varying(law, np.broadcast_to(stds, unit.shape)[observed], described, "")

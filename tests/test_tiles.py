@@ -249,6 +249,10 @@ WRONG = {
     "an overlap of more than half": ({"overlap": 13}, "from 0 to 12, half a tile"),
     "no tile": ({"tile": 0}, "tile is 0"),
     "a hole as large as a tile": ({"mask": HOLE}, "which is a whole tile"),
+    "a step for each pixel": (
+        {"noise_std": None, "noise": bdip.Rounding(np.ones(NOISY.shape))},
+        "give numbers",
+    ),
     "an operator": ({"operator": bdip.Downsample(2)}, "operator is Downsample"),
     "a mask of another shape": ({"mask": np.ones((3, 3), bool)}, "mask has shape"),
     "no time": ({"time_limit": 0}, "time_limit is 0"),

@@ -287,6 +287,30 @@ def test_the_summary_tells_the_numbers_of_the_photon_noise():
     assert "noise     Poisson–Gaussian: gain 0.1, read noise 0.05, no light at 0; std" in text
 
 
+# ------------------------------------------------------------------------------ rounding
+
+
+def test_steps_are_in_the_units_of_the_data():
+    image = np.array([[100.0, 150.0, np.nan]])
+    problem, units = pose(image, noise=bdip.Rounding(10.0, 4.0), data_range=(100, 300))
+    np.testing.assert_allclose([problem.noise.step, problem.noise.noise_std], [0.05, 0.02])
+    assert units.noise_std == pytest.approx(np.sqrt(100 / 12 + 16))
+    assert units.noise == {"name": "Rounding", "step": 10.0}
+    steps = bdip.Rounding(np.array([[10.0, 20.0, np.nan]]))  # where nothing is observed, any
+    problem, units = pose(image, noise=steps, data_range=(100, 300))
+    np.testing.assert_allclose(problem.noise.step[0, :2, 0], [0.05, 0.1])
+    assert np.isfinite(problem.noise.step).all()
+    assert units.noise["step"] == 15.0
+    assert units.noise["high"] == pytest.approx(20 * np.sqrt(1 / 12 + 0.01))
+
+
+def test_a_picture_of_few_grey_levels_is_told_to_have_been_rounded():
+    posterior = run(noise=bdip.Rounding(0.2))
+    assert "noise     rounding to steps of 0.2, std 0.06" in posterior.summary()
+    assert posterior.settings["rounded"]
+    assert "input" in {axes.get_title() for axes in posterior.plot().axes}
+
+
 # -------------------------------------------------------------------------------- errors
 
 ERRORS = {
