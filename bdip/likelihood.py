@@ -203,11 +203,11 @@ class Rounding:
     All in the data's own units. A τ below a tenth of a step is taken for that, so that a sampler can turn at the step's ends.
 
     Example:
-        >>> import bdip, jax.numpy as jnp
+        >>> import bdip, numpy as np
         >>> four_bits = bdip.Rounding(step=255 / 15)    # a picture of 16 grey levels, from 0 to 255
-        >>> at = jnp.array([[[102.0], [110.5]]])    # in the middle of a step, and at its end, where either is as likely
-        >>> [round(float(four_bits.misfit(x, 102.0, jnp.ones((1, 1))).energy), 2) for x in at[0, :, None, None]]
-        [0.0, 0.69]
+        >>> file = bdip.JPEG(np.full((1, 8, 8), 16.0), (8, 8)).noise    # the numbers in a JPEG file
+        >>> file.step, file.noise_std.shape
+        (1.0, (1, 64))
 
     Reference: Salimans, Karpathy, Chen & Kingma, PixelCNN++, ICLR 2017, section 2.1.
     """
