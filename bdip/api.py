@@ -84,7 +84,7 @@ def sample(
         missing: (H, W), True where a pixel is *not* observed; the complement of `mask`.
         operator: forward operator A from the clean image to `image`; the identity by default.
         noise_std: σ of the noise, in the image's units: one number, or an array with one a pixel or
-            one a value; estimated and reported by default. "sample" draws it with the weights,
+            one a value; estimated and reported by default, but where the operator knows it (`bdip.JPEG`). "sample" draws it with the weights,
             from a prior worth one pixel at the estimate (`bdip.likelihood.UnknownGaussian`).
         noise: another law of the noise, such as `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)` or `bdip.Rounding(step=16)`.
         data_range: (low, high) of the clean image; by default the dtype's for integers and the

@@ -15,7 +15,7 @@ def load_jpeg(
     """What a JPEG file holds: its coefficients (n, 64) in steps of their rounding, and the operator that makes them.
 
         data, operator = bdip.load_jpeg("photo.jpg")
-        posterior = bdip.sample(data, operator=operator, noise=operator.noise, data_range=(0, 255))
+        posterior = bdip.sample(data, operator=operator, data_range=(0, 255))
 
     samples the pictures that this file may be of, (H, W) or (H, W, 3), upright as `bdip.io.load_image` has it. The file has a
     limit of pixels, as there. Colours must be stored as Y, Cb and Cr, as all but a few are.

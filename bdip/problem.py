@@ -170,6 +170,8 @@ def pose(
     unit = np.where(observed[..., None], (pixels - base) / (high - low), 0).astype(np.float32)
     floor = _keeps_units(gain)
     scale = Scale(low, high - low, array.shape, data_axis, base, floor)
+    if noise_std is None and noise is None:
+        noise = operator.noise
     found = given_noise(noise_std, noise, unit, observed, scale)
     share, whole = float(observed.mean()), bool(observed.all())
     mask_note = "" if whole else f"observed {100 * share:.1f} % of pixels"

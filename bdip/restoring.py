@@ -102,8 +102,7 @@ def of_jpeg(
         )
     data, coded = load_jpeg(path)
     seen = coded if operator is None else coded @ operator
-    told = {"noise": coded.noise, "data_range": data_range or GREY_LEVELS}
-    return data, {**options, **told, "operator": seen}
+    return data, {**options, "data_range": data_range or GREY_LEVELS, "operator": seen}
 
 
 def solve(

@@ -118,7 +118,7 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     data, operator, noise = degraded.data, degraded.operator, {"noise_std": degraded.noise_std}
     if ours and degraded.coded is not None:
         data, operator = degraded.coded
-        noise = {"noise": operator.outer.noise}
+        noise = {}  # which the operator says
     started = perf_counter()
     posterior, curve, best = followed(
         data, degraded.mask, clean, operator=operator, **noise,

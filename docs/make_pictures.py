@@ -101,7 +101,7 @@ def jpeg() -> None:
         Image.fromarray(np.rint(clean).astype(np.uint8)).save(path, quality=QUALITY)
         decoded = bdip.io.load_image(path).astype(float)
         data, operator = bdip.load_jpeg(path)
-    answer = bdip.sample(data, operator=operator, noise=operator.noise, **COMMON, **LONG)
+    answer = bdip.sample(data, operator=operator, **COMMON, **LONG)
     tell("jpeg", clean, answer, decoded)
     write(plot_posterior(answer, decoded, clean=clean), "jpeg")
 

@@ -11,6 +11,7 @@ import bdip
 from bdip.filling import within
 from bdip.io import ImageError
 from bdip.io.jpeg import _stored
+from bdip.likelihood import Gaussian
 from bdip.operators.jpeg import COLOURS
 from bdip.problem import pose
 
@@ -200,11 +201,22 @@ def test_data_of_another_size_are_refused():
         bdip.sample(np.zeros((3, 64)), operator=operator, noise_std=1.0, data_range=(0, 255))
 
 
+def test_the_operator_says_what_its_noise_is_unless_another_is_given(tmp_path):
+    data, operator = bdip.load_jpeg(written(tmp_path / "photo.jpg", photograph(16, 24)))
+    smaller = operator @ bdip.Downsample(2)
+    for each in (operator, smaller):
+        problem, _ = pose(data, operator=each, data_range=(0, 255))
+        assert isinstance(problem.noise, bdip.Rounding)
+        np.testing.assert_allclose(problem.noise.step, 1 / 255, rtol=1e-6)
+    problem, _ = pose(data, operator=operator, noise_std=0.3, data_range=(0, 255))
+    assert isinstance(problem.noise, Gaussian)
+
+
 def test_what_was_rounded_is_sampled_and_told_as_that(tmp_path):
     pixels = photograph(24, 32)
     data, operator = bdip.load_jpeg(written(tmp_path / "photo.jpg", pixels))
     posterior = bdip.sample(
-        data, operator=operator, noise=operator.noise, data_range=(0, 255),
+        data, operator=operator, data_range=(0, 255),
         generator=TINY, steps=300, progress=False,
     )  # fmt: skip
     assert posterior.mean.shape == pixels.shape

@@ -18,6 +18,7 @@ class Operator:
     `linear` says that A(ax + by) = aA(x) + bA(y); one that is not must say so. `diagonal` says that A
     multiplies each value of the image by a weight of its own, which leaves the grid alone.
     `complex_data` says that the channels of the data are real parts, and behind them the imaginary ones.
+    `noise` is the law of the data's noise where what measures them decides it, such as rounding, and else None.
     `rounding` is how far the data may be from A x where their noise is what rounding took away, in the data's shape, or
     None; `rounded` says that it is there, so that χ² is at most 1 where it is right.
     """
@@ -33,6 +34,10 @@ class Operator:
     @property
     def complex_data(self) -> bool:
         return False
+
+    @property
+    def noise(self) -> Any:
+        return None
 
     @property
     def rounding(self) -> Any:
@@ -74,6 +79,10 @@ class Composed(Operator):
     @property
     def complex_data(self) -> bool:
         return bool(self.outer.complex_data)
+
+    @property
+    def noise(self) -> Any:
+        return self.outer.noise
 
     @property
     def rounding(self) -> Any:

@@ -32,7 +32,7 @@ class JPEG(Operator):
     last row and column stand their copies, as libjpeg has it. `bdip.load_jpeg` makes data and operator of a file:
 
         data, operator = bdip.load_jpeg("photo.jpg")
-        posterior = bdip.sample(data, operator=operator, noise=operator.noise, data_range=(0, 255))
+        posterior = bdip.sample(data, operator=operator, data_range=(0, 255))
 
     Arguments:
         tables: q (C, 8, 8), the steps of Y, Cb and Cr; (1, 8, 8) of a grey picture.
