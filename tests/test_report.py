@@ -20,7 +20,7 @@ from bdip.report import page
 from bdip.report.curve import chi2_svg, ticks
 from bdip.report.numbers import packed, stride_of, table, whole
 from bdip.report.pictures import FEWEST_DRAWS, MOST_DRAWS, bytes_picture, flip_book
-from bdip.report.words import flat, in_script, significant
+from bdip.report.words import flat, in_script, significant, what
 from tests.answers import SETTINGS, answer
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
@@ -209,6 +209,18 @@ def test_the_page_holds_the_numbers_of_the_answer():
     found = unpacked(data["value"], (6, 7, 3)) / 10
     assert np.abs(found - posterior.mean).max() <= 0.05 + 1e-4  # half of the last decimal
     assert (unpacked(data["half"], (6, 7, 3)) == round(10 * 1.64485 * 6)).all()
+
+
+@pytest.mark.parametrize(
+    ("noise", "said"),
+    [
+        ({}, "pixels observed, noise std"),
+        ({"name": "Rounding", "step": 16.0}, "pixels observed, rounded to steps of 16"),
+    ],
+)
+def test_the_line_below_the_title_tells_the_noise(noise, said):
+    posterior = replace(answer(), settings=SETTINGS | {"noise": noise})
+    assert said in what(posterior).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_the_page_says_what_the_verdict_says():

@@ -19,10 +19,14 @@ def what(posterior: Posterior) -> str:
     """The run in one line."""
     settings = posterior.settings
     chains, steps = posterior.trace["chi2"].shape
+    law = settings.get("noise", {})
+    noise = f"noise std {posterior.noise_std[0]:.4g}"
+    if law.get("name") == "Rounding":
+        noise = f"rounded to steps of {law['step']:.4g}"
     parts = [
         f"{' × '.join(map(str, posterior.mean.shape))}: {name_of(settings, 'sampler')} on {name_of(settings, 'generator')}",
         f"{chains} chain{'s' * (chains > 1)} of {steps:,} steps, {posterior.warmup:,} of them warm-up",
-        f"{100 * settings['observed']:.1f} % of pixels observed, noise std {posterior.noise_std[0]:.4g}",
+        f"{100 * settings['observed']:.1f} % of pixels observed, {noise}",
     ]
     return "; ".join(unbroken(part) for part in parts)
 
