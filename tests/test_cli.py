@@ -89,13 +89,16 @@ def test_restore_checks_the_answer_on_pixels_held_out(folder, capsys):
     assert "held out  64 pixels: 90 % intervals cover" in capsys.readouterr().out
 
 
-def test_the_noise_may_be_sampled_or_of_photons(folder):
-    for name, words in {"a": ["--noise-std", "sample"], "b": ["--gain", "2", "--read-noise", "3"]}.items():  # fmt: skip
+def test_the_noise_may_be_sampled_or_of_photons_or_rounding(folder):
+    for name, words in {
+        "a": ["--noise-std", "sample"], "b": ["--gain", "2", "--read-noise", "3"], "c": ["--rounding", "17"],
+    }.items():  # fmt: skip
         output = ["-o", f"{name}.png", "--save", f"{name}.npz"]
         assert main(["restore", "photo.png", *output, *words, *TINY]) == 0
     assert Posterior.load("a.npz").trace["noise_std"].shape == (1, 12)
     photons = Posterior.load("b.npz").settings["noise"]
     assert (photons["gain"], photons["read_noise"], photons["offset"]) == (2, 3, 0)
+    assert Posterior.load("c.npz").settings["noise"] == {"name": "Rounding", "step": 17}
 
 
 def test_transparency_and_metadata_survive_a_restoration(folder):
@@ -235,6 +238,9 @@ WRONG = {
     "a negative noise std": (["photo.png", "--noise-std", "-3"], "noise_std is -3"),
     "a noise std of NaN": (["photo.png", "--noise-std", "nan"], "noise_std is nan"),
     "a gain beside a noise std": (["photo.png", "--noise-std", "3", "--gain", "1"], "pass one"),
+    "a rounding beside a noise std": (["photo.png", "--noise-std", "3", "--rounding", "17"], "pass one"),
+    "a rounding beside a gain": (["photo.png", "--gain", "3", "--rounding", "17"], "pass one"),
+    "a step of zero": (["photo.png", "--rounding", "0"], "step is 0"),
     "a read noise without a gain": (["photo.png", "--read-noise", "3"], "goes with --gain"),
     "a descent that samples noise": (
         ["photo.png", "--noise-std", "sample", "--sampler", "adam"], "unless the sampler is exact",

@@ -81,7 +81,7 @@ def sampling(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `bdip.sample` that both `restore` and `compare` take."""
     return {
         "noise_std": options.noise_std,
-        "noise": _photon_noise(options),
+        "noise": _noise(options),
         "data_range": options.data_range,
         "generator": _generator(options),
         "steps": options.steps,
@@ -122,12 +122,16 @@ def operator(options: argparse.Namespace) -> bdip.operators.Operator | None:
     return reduce(lambda outer, inner: outer @ inner, chain) if chain else None
 
 
-def _photon_noise(options: argparse.Namespace) -> bdip.PoissonGaussian | None:
-    """The Poisson–Gaussian noise asked for, or None."""
+def _noise(options: argparse.Namespace) -> bdip.PoissonGaussian | bdip.Rounding | None:
+    """The law of the noise asked for, or None where it is the normal one."""
+    if options.read_noise is not None and options.gain is None:
+        raise UsageError("--read-noise goes with --gain: without photon noise, use --noise-std.")
+    if options.rounding is not None:
+        if options.gain is not None:
+            raise UsageError("--rounding and --gain are two kinds of noise: pass one.")
+        return bdip.Rounding(options.rounding)
     if options.gain is not None:
         return bdip.PoissonGaussian(options.gain, options.read_noise or 0.0)
-    if options.read_noise is not None:
-        raise UsageError("--read-noise goes with --gain: without photon noise, use --noise-std.")
     return None
 
 

@@ -38,6 +38,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         help="standard deviation of the noise in the dark, beside --gain [0]",
     )  # fmt: skip
     parser.add_argument(
+        "--rounding", metavar="STEP", type=float,
+        help="IN has few grey levels, this far from each other, such as 17 for 16 of them: what rounding took away is sampled",
+    )  # fmt: skip
+    parser.add_argument(
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
         help="values the clean image can have [of the file's type; for floats, the extremes]",
     )  # fmt: skip
