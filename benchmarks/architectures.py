@@ -222,6 +222,11 @@ def seen(task: str, shape: tuple[int, ...], seed: int) -> NDArray[np.bool_]:
     return mask
 
 
+def pair(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What two rows that are compared have in common."""
+    return tuple(row[part] for part in ("task", "picture", "seed", "pixels", "steps"))
+
+
 class Paired(NamedTuple):
     """A mean difference to the base, its standard error (NaN of one pair), and how many pairs there are."""
 
@@ -233,14 +238,14 @@ class Paired(NamedTuple):
 def paired(rows: list[dict[str, Any]], variant: str, task: str, method: str) -> Paired:
     """How much better (dB) the variant is than the base on the same pictures and seeds."""
     found = {
-        (row["variant"], row["picture"], row["seed"], row["pixels"], row["steps"]): row["psnr"]
+        (row["variant"], pair(row)): row["psnr"]
         for row in rows
         if (row["task"], row["method"]) == (task, method)
     }
     differences = [
-        value - found[(BASE, *rest)]
-        for (name, *rest), value in found.items()
-        if name == variant and (BASE, *rest) in found
+        value - found[BASE, alike]
+        for (name, alike), value in found.items()
+        if name == variant and (BASE, alike) in found
     ]
     count = len(differences)
     if not count:
@@ -316,11 +321,6 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     drawn.legend(found.values(), found, loc="outside upper center", ncols=len(found), frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path, dpi=110)
-
-
-def pair(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What two rows that are compared have in common."""
-    return tuple(row[part] for part in ("task", "picture", "seed", "pixels", "steps"))
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from bdip.networks import Generator
 from benchmarks import images, record
 from benchmarks.calibration import PICTURES, crop, posterior_draws
 from benchmarks.generators import sized
+from benchmarks.restoration import averaged
 
 NOISE_STD = 25 / 255
 LENGTHS_HEADER = (
@@ -89,9 +90,8 @@ def gains(rows: list[dict[str, Any]]) -> str:
             if steps == lengths[-1] != lengths[0] and (seed, lengths[0]) in means
         ]
         if len(found) > 1:
-            error = np.std(found, ddof=1) / len(found) ** 0.5
             lines.append(
-                f"{picture}, {len(found)} seeds: {lengths[-1]} steps less {lengths[0]}: {np.mean(found):+.3f} ± {error:.3f} dB"
+                f"{picture}, {len(found)} seeds: {lengths[-1]} steps less {lengths[0]}: {averaged(found, '+')} dB"
             )
     return "\n".join(lines)
 
