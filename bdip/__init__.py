@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time, HOMES
     from bdip.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
     from bdip.errors import MissingExtraError, ProblemError, TooFewDrawsError
     from bdip.jpeg import load_jpeg
-    from bdip.likelihood import PoissonGaussian, Rounding
+    from bdip.likelihood import Clipped, PoissonGaussian, Rounding
     from bdip.live import Live
     from bdip.memory import Estimate, TooLargeError
     from bdip.networks import DeepDecoder, Hourglass, Pyramid, ResNet, UNet
@@ -42,8 +42,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time, HOMES
     from bdip.tiling import sample_tiled
 
 __all__ = [
-    "JPEG", "Blur", "Checkpoint", "CheckpointError", "CheckpointWarning", "DeepDecoder", "DivergedError",
-    "DivergedWarning", "Downsample", "Estimate", "Fourier", "FromFunction", "FromMatrix",
+    "JPEG", "Blur", "Checkpoint", "CheckpointError", "CheckpointWarning", "Clipped",
+    "DeepDecoder", "DivergedError", "DivergedWarning", "Downsample", "Estimate", "Fourier", "FromFunction", "FromMatrix",
     "Hourglass", "Identity", "Live", "Mask", "MissingExtraError", "Mosaic", "PoissonGaussian",
     "Posterior", "PosteriorFileError", "ProblemError", "Progress", "Pyramid", "Radon", "ResNet", "Rounding",
     "Settings", "SettingsError", "TooFewDrawsError", "TooLargeError", "UNet", "__version__",
@@ -57,7 +57,7 @@ HOMES = {
     "checkpoint": "Checkpoint CheckpointError CheckpointWarning",
     "errors": "MissingExtraError ProblemError TooFewDrawsError",
     "jpeg": "load_jpeg",
-    "likelihood": "PoissonGaussian Rounding",
+    "likelihood": "Clipped PoissonGaussian Rounding",
     "live": "Live",
     "memory": "Estimate TooLargeError",
     "networks": "DeepDecoder Hourglass Pyramid ResNet UNet",

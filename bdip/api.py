@@ -17,7 +17,7 @@ from bdip.chain import Progress, Run
 from bdip.checkpoint import Checkpoint, as_checkpoint
 from bdip.job import Job, identity_of, prepare, record_of
 from bdip.keeping import Keeper
-from bdip.likelihood import PoissonGaussian, Rounding
+from bdip.likelihood import Law
 from bdip.memory import Estimate, TooLargeError
 from bdip.networks.base import Generator
 from bdip.networks.flat import flat
@@ -47,7 +47,7 @@ def sample(
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
     noise_std: ArrayLike | Literal["sample"] | None = None,
-    noise: PoissonGaussian | Rounding | None = None,
+    noise: Law | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     spatial_axes: int | None = None,
@@ -86,7 +86,8 @@ def sample(
         noise_std: σ of the noise, in the image's units: one number, or an array with one a pixel or
             one a value; estimated and reported by default, but where the operator knows it (`bdip.JPEG`). "sample" draws it with the weights,
             from a prior worth one pixel at the estimate (`bdip.likelihood.UnknownGaussian`).
-        noise: another law of the noise, such as `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)` or `bdip.Rounding(step=16)`.
+        noise: another law of the noise, `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)` of photons, `bdip.Clipped(25)` of noise that was cut off at
+            the ends of the range, `bdip.Rounding(step=16)` of few grey levels.
         data_range: (low, high) of the clean image; by default the dtype's for integers and the
             observed extremes, reported, for floats. Needed where the data have another unit than the image.
         channel_axis: which axis holds the channels; inferred for a last axis of up to 4.

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.errors import ProblemError
-from bdip.likelihood import Gaussian, Noise, PoissonGaussian, Rounding, UnknownGaussian
+from bdip.likelihood import (
+    Clipped,
+    Gaussian,
+    Law,
+    Noise,
+    PoissonGaussian,
+    Rounding,
+    UnknownGaussian,
+)
 from bdip.noise import estimate_noise_std
 
 # An estimated σ below this part of the data range (five grey levels of 255) is raised to it: clean
@@ -16,6 +24,7 @@ from bdip.noise import estimate_noise_std
 # (docs/decisions/0005).
 LEAST_ESTIMATE = 5 / 255
 SAMPLED = "sample"  # what noise_std is where σ shall be drawn too
+SAME = 1e-6  # in the unit range: a value nearer than this to an end is at it
 TINY = math.nextafter(0, 1)
 EXPECTED = "expected a positive number in the image's units; leave it out to have it estimated"
 
@@ -51,7 +60,7 @@ class Scale(NamedTuple):
 
 def given_noise(
     noise_std: ArrayLike | str | None,
-    noise: PoissonGaussian | Rounding | None,
+    noise: Law | None,
     unit: NDArray[np.float32],
     observed: NDArray[np.bool_],
     scale: Scale,
@@ -67,6 +76,8 @@ def given_noise(
             )
         if isinstance(noise, Rounding):
             return _of_rounding(noise, unit, observed, scale)
+        if isinstance(noise, Clipped):
+            return _of_clipped(noise, unit, observed, scale)
         return _of_photons(noise, unit, observed, scale)
     if noise_std is None or isinstance(noise_std, str):
         return _estimated(noise_std, unit, observed, scale)
@@ -167,13 +178,55 @@ def _of_rounding(
     return _varying(law, np.broadcast_to(stds, unit.shape)[observed], described, "")
 
 
+def _of_clipped(
+    noise: Clipped, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
+) -> Given:
+    """The law of what lies between the ends, and the ends in the unit range."""
+    ends = _ends(noise, scale)
+    bottom, top = ((end - scale.base) / scale.span for end in ends)
+    bottom, top = bottom + SAME, top - SAME
+    within = (unit > bottom) & (unit < top)
+    if isinstance(noise.noise, PoissonGaussian):
+        found = _of_photons(noise.noise, unit, observed, scale)
+    else:
+        seen = observed & within.all(axis=-1) if noise.noise is None else observed
+        found = given_noise(noise.noise, None, unit, seen, scale)  # type: ignore[arg-type]
+    if not isinstance(found.law, Gaussian | PoissonGaussian):
+        raise ProblemError(
+            "of clipped noise σ is not sampled: give a number, or leave it out to have it estimated."
+        )
+    note = f"clipped: {100 * (1 - within[observed].mean()):.2g} % of values"
+    law = Clipped(found.law, *(jnp.asarray(end, jnp.float32) for end in (bottom, top)))
+    notes = "; ".join(each for each in (found.note, note) if each)
+    return Given(law, found.noise_std, found.described | {"clipped": ends}, notes)
+
+
+def _ends(noise: Clipped, scale: Scale) -> list[float]:
+    """Where values are clipped, low end and high, in the image's units."""
+    told = {"low": noise.low, "high": noise.high}
+    own = {"low": scale.low, "high": scale.low + scale.span}
+    for name, end in told.items():
+        if end is not None:
+            _require(end, name, "a number", -math.inf)
+        elif not scale.floored:
+            raise ProblemError(
+                f"the data have another unit than the image, whose range does not tell where they are clipped: pass {name}= to bdip.Clipped."
+            )
+    low, high = (float(own[name] if end is None else end) for name, end in told.items())
+    if not low < high:
+        raise ProblemError(
+            f"the noise is clipped at {low:.6g} and {high:.6g}: expected the low end first."
+        )
+    return [low, high]
+
+
 def _of_photons(
     noise: PoissonGaussian, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
 ) -> Given:
     """Poisson–Gaussian noise; its typical σ is that at the data themselves."""
     if not isinstance(noise, PoissonGaussian):
         raise ProblemError(
-            f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise), or a bdip.Rounding(step)."
+            f"noise is {noise!r}: expected a bdip.PoissonGaussian(gain, read_noise), a bdip.Clipped(noise_std), or a bdip.Rounding(step)."
         )
     offset = scale.low if noise.offset is None else noise.offset
     _require(noise.gain, "gain", "a number above 0", TINY)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bdip.trees import frozen_pytree
 from bdip.types import Data, PRNGKey, Scalar
@@ -236,3 +236,61 @@ class Rounding:
     @property
     def _soft(self) -> Std:
         return jnp.maximum(jnp.asarray(self.noise_std), SOFTEST * jnp.asarray(self.step))
+
+
+@frozen_pytree()
+class Clipped:
+    """Normal noise of a detector or file that ends: where a value is at an end, it may be anywhere beyond.
+
+        −log p(y | x) = Σ_i m_i [(x − y)_i² / (2σ_i²) + log σ_i]    of values between the ends    + constant
+                      − Σ_i m_i log Φ((x − high)_i/σ_i)             of those at the high end
+                      − Σ_i m_i log Φ((low − x)_i/σ_i)              of those at the low end
+
+    the censored normal law. Taken as they are, clipped values are never above white nor below black, and their
+    mean is greyer than the clean picture. `noise` is σ as `noise_std` has it (by default estimated, from the
+    values between the ends), or a `PoissonGaussian`, whose σ goes with the clean value. χ² has, of a clipped
+    value, the mean square of noise that goes beyond the end, and the posterior expectation 1.
+
+    All in the data's own units. `low` and `high` are by default the ends of `data_range`; an end that no value
+    reaches does nothing. A `data_range` that goes on beyond `high` lets saturated pixels be brighter than that.
+
+    Example:
+        >>> import bdip
+        >>> photograph = bdip.Clipped(25)    # uint8: at 0 and 255
+        >>> camera = bdip.Clipped(bdip.PoissonGaussian(gain=2.1, read_noise=3.5), high=4095)
+
+    References: Tobin, Econometrica 26 (1958) 24; Foi, Signal Processing 89 (2009) 2609, on clipped noisy images.
+    """
+
+    sampled: ClassVar[bool] = False
+
+    noise: ArrayLike | Gaussian | PoissonGaussian | None = None
+    low: float | Std | None = None
+    high: float | Std | None = None
+
+    def misfit(self, prediction: Data, data: Data, mask: Mask) -> Misfit:
+        low, high = jnp.asarray(self.low), jnp.asarray(self.high)
+        above, below = data >= high, data <= low
+        std = self._within.std_at(prediction)
+        square = ((prediction - data) / std) ** 2
+        # How far beyond its end each is, in σ.
+        beyond = jnp.where(above, prediction - high, jnp.where(below, low - prediction, 0)) / std
+        tail = jax.scipy.special.log_ndtr(beyond)
+        spread = jnp.log(std / self._within.std_at(data))  # nothing, where σ is one for all
+        energy = jnp.sum(mask * jnp.where(above | below, -tail, square / 2 + spread))
+        # E[ε² | ε > a] = 1 + a φ(a)/Φ(−a) of a standard normal ε, with a = −beyond.
+        ratio = jnp.exp(-(beyond**2) / 2 - tail) / math.sqrt(2 * math.pi)
+        square = jnp.where(above | below, 1 - beyond * ratio, square)
+        return Misfit(energy, jnp.sum(mask * square) / count(data, mask))
+
+    def std_at(self, signal: Data) -> Std:
+        return self._within.std_at(signal)
+
+    @property
+    def _within(self) -> Noise:
+        """The law of values between the ends."""
+        assert isinstance(self.noise, Gaussian | PoissonGaussian)
+        return self.noise
+
+
+Law = Clipped | PoissonGaussian | Rounding  # what users may say instead of a σ

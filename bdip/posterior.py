@@ -441,6 +441,8 @@ class Posterior(Views):
             return f"noise std {mean:.4g} ± {spread:.2g}, sampled (estimated: {sigma:.4g})"
         ends = [f"{law[end]:.4g}" for end in ("low", "high")] if "median" in law else []
         varies = f" (median; {' to '.join(ends)})" if len(set(ends)) > 1 else ""
+        if "clipped" in law:
+            varies += ", clipped at {:.6g} and {:.6g}".format(*law["clipped"])
         if law.get("name") == "PoissonGaussian":
             photons = f"gain {law['gain']:.4g}, read noise {law['read_noise']:.4g}, "
             dark = f"no light at {law['offset']:.4g}; "

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bdip.errors import ProblemError
 from bdip.given_noise import Scale, given_noise
-from bdip.likelihood import Noise, PoissonGaussian, Rounding, Std, count
+from bdip.likelihood import Law, Noise, Std, count
 from bdip.operators import Identity, Operator
 from bdip.operators.base import InUnits, Shape
 from bdip.trees import frozen_pytree
@@ -143,7 +143,7 @@ def pose(
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
     noise_std: ArrayLike | str | None = None,
-    noise: PoissonGaussian | Rounding | None = None,
+    noise: Law | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     spatial_axes: int | None = None,

@@ -26,6 +26,7 @@ class Degraded(NamedTuple):
     """The data, which pixels are observed, what made the data of the picture, σ (unit range), and the peers' answers.
 
     `coded` is what `bdip` takes instead of the data: the numbers of a file, and what makes them of a picture.
+    `clipped` says that the noise was cut off at 0 and 1, which `bdip` is told.
     """
 
     data: Image
@@ -34,6 +35,7 @@ class Degraded(NamedTuple):
     mask: NDArray[np.bool_] | None = None
     operator: Any = None
     coded: tuple[Image, Any] | None = None
+    clipped: bool = False
 
     @property
     def noiseless(self) -> bool:
@@ -65,7 +67,7 @@ def noisy(levels: float, clipped: bool, clean: Image, seed: int) -> Degraded:
     std = levels / 255
     data = images.add_noise(clean, std, seed)
     data = np.clip(data, 0, 1) if clipped else data
-    return Degraded(data, std, peers.denoised(data, std))
+    return Degraded(data, std, peers.denoised(data, std), clipped=clipped)
 
 
 def missing(share: float, clean: Image, seed: int) -> Degraded:

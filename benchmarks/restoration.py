@@ -115,10 +115,13 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     scales = protocol.scales
     hourglass = sized(scales, protocol.channels, 0 if ours else SKIPS)
     generator = sized(scales) if run == "bdip" else hourglass
-    data, operator, noise = degraded.data, degraded.operator, {"noise_std": degraded.noise_std}
+    data, operator = degraded.data, degraded.operator
+    noise: dict[str, Any] = {"noise_std": degraded.noise_std}
     if ours and degraded.coded is not None:
         data, operator = degraded.coded
         noise = {}  # which the operator says
+    elif ours and degraded.clipped:
+        noise = {"noise": bdip.Clipped(degraded.noise_std)}
     started = perf_counter()
     posterior, curve, best = followed(
         data, degraded.mask, clean, operator=operator, **noise,

@@ -92,6 +92,7 @@ def test_restore_checks_the_answer_on_pixels_held_out(folder, capsys):
 def test_the_noise_may_be_sampled_or_of_photons_or_rounding(folder):
     for name, words in {
         "a": ["--noise-std", "sample"], "b": ["--gain", "2", "--read-noise", "3"], "c": ["--rounding", "17"],
+        "d": ["--noise-std", "9", "--clipped", "0", "255"], "e": ["--gain", "2", "--clipped", "-1", "200"],
     }.items():  # fmt: skip
         output = ["-o", f"{name}.png", "--save", f"{name}.npz"]
         assert main(["restore", "photo.png", *output, *words, *TINY]) == 0
@@ -99,6 +100,10 @@ def test_the_noise_may_be_sampled_or_of_photons_or_rounding(folder):
     photons = Posterior.load("b.npz").settings["noise"]
     assert (photons["gain"], photons["read_noise"], photons["offset"]) == (2, 3, 0)
     assert Posterior.load("c.npz").settings["noise"] == {"name": "Rounding", "step": 17}
+    clipped = {"name": "Gaussian", "std": 9, "clipped": [0, 255]}
+    assert Posterior.load("d.npz").settings["noise"] == clipped
+    saturated = Posterior.load("e.npz").settings["noise"]
+    assert (saturated["gain"], saturated["clipped"]) == (2, [-1, 200])
 
 
 def test_transparency_and_metadata_survive_a_restoration(folder):
@@ -240,6 +245,11 @@ WRONG = {
     "a gain beside a noise std": (["photo.png", "--noise-std", "3", "--gain", "1"], "pass one"),
     "a rounding beside a noise std": (["photo.png", "--noise-std", "3", "--rounding", "17"], "pass one"),
     "a rounding beside a gain": (["photo.png", "--gain", "3", "--rounding", "17"], "pass one"),
+    "a rounding beside ends": (["photo.png", "--clipped", "0", "9", "--rounding", "17"], "pass one"),
+    "a gain beside a noise std, clipped": (
+        ["photo.png", "--noise-std", "3", "--gain", "1", "--clipped", "0", "255"], "pass one",
+    ),
+    "no end before the other": (["photo.png", "--clipped", "255", "0"], "expected the low end first"),
     "a step of zero": (["photo.png", "--rounding", "0"], "step is 0"),
     "a read noise without a gain": (["photo.png", "--read-noise", "3"], "goes with --gain"),
     "a descent that samples noise": (

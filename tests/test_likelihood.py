@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import invgamma, kstest, logistic
+from scipy.stats import invgamma, kstest, logistic, norm, truncnorm
 
-from bdip.likelihood import Gaussian, PoissonGaussian, Rounding, UnknownGaussian
+from bdip.likelihood import Clipped, Gaussian, PoissonGaussian, Rounding, UnknownGaussian
 from bdip.samplers import Constant, Psgld, Sgld
 from tests.fakes import Bars, Pixels, chain_of, unit_problem
 
@@ -69,6 +69,66 @@ def test_a_sampler_is_not_told_of_walls_harder_than_a_tenth_of_a_step():
     one = jnp.ones((1, 1, 1))
     soft, hard = (Rounding(4.0, std).misfit(3 * one, 0 * one, one) for std in (0.4, 0.0))
     assert soft == hard
+
+
+# A normal law of σ = 0.5 and 2, cut off at 0 and 2: the values 0.5 and 1 are between, 0 and 2 at an end.
+CUT = Clipped(Gaussian(jnp.float32(0.5)), jnp.float32(0.0), jnp.float32(2.0))
+CUT_DATA = np.array([[[0.5], [1.0], [0.0], [2.0], [7.0]]], np.float32)
+CUT_PREDICTION = np.array([[[1.0], [3.0], [0.7], [1.8], [9.0]]], np.float32)
+CUT_MASK = np.array([[[1.0], [1.0], [1.0], [1.0], [0.0]]], np.float32)
+
+
+def test_a_clipped_value_is_as_likely_as_noise_that_goes_beyond_its_end():
+    found = CUT.misfit(CUT_PREDICTION, CUT_DATA, CUT_MASK)
+    within = ((0.5 / 0.5) ** 2 + (2 / 0.5) ** 2) / 2
+    # At 0 from 0.7: noise below −1.4 σ; at 2 from 1.8: above 0.4 σ.
+    beyond = norm.logcdf(-1.4) + norm.logsf(0.4)
+    assert found.energy == pytest.approx(within - beyond, rel=1e-5)
+    squares = 1 + 16 + truncnorm(-np.inf, -1.4).moment(2) + truncnorm(0.4, np.inf).moment(2)
+    assert found.chi2 == pytest.approx(squares / 4, rel=1e-5)
+
+
+def test_the_variance_of_photons_that_saturate_goes_with_the_generated_image():
+    law = Clipped(PoissonGaussian(gain=2.0, read_noise=1.0, offset=0.5), -9.0, 2.0)
+    at_end, between = np.array([[[2.0]]], np.float32), np.array([[[1.0]]], np.float32)
+    one, three = jnp.ones((1, 1, 1)), jnp.full((1, 1, 1), 3.0)  # σ² = 2 and 6
+    found = law.misfit(three, at_end, one)
+    assert found.energy == pytest.approx(-norm.logsf((2 - 3) / np.sqrt(6)), rel=1e-5)
+    first, second = (law.misfit(x, between, one).energy for x in (one, three))
+    logs = [norm.logpdf(1, 1, np.sqrt(2)), norm.logpdf(1, 3, np.sqrt(6))]
+    assert first - second == pytest.approx(logs[1] - logs[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [-0.4, 0.1, 1.2, 2.9])
+def test_what_lies_between_the_ends_and_at_them_has_probability_one(value):
+    between = np.linspace(0, 2, 4003)[1:-1]
+    numbers = jnp.asarray([0.0, *between, 2.0], jnp.float32)[:, None, None, None]
+    every, prediction = jnp.ones((1, 1, 1)), jnp.full((1, 1, 1), value)
+    energies = jax.vmap(lambda number: CUT.misfit(prediction, number, every).energy)(numbers)
+    likelihood = np.exp(-np.asarray(energies, np.float64))
+    density = likelihood[1:-1] / (0.5 * np.sqrt(2 * np.pi))
+    total = likelihood[0] + likelihood[-1] + density.sum() * (between[1] - between[0])
+    assert total == pytest.approx(1, abs=1e-3)  # half a cell at each end, of density 0.8 at most
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_chi2_of_clipped_noise_is_one_where_all_is_right(seed):
+    rng = np.random.default_rng(seed)
+    clean = rng.uniform(0, 2, (100, 300, 1))
+    noisy = np.clip(clean + rng.normal(0, 0.5, clean.shape), 0, 2)
+    assert 0.1 < np.mean((noisy == 0) | (noisy == 2)) < 0.3
+    found = CUT.misfit(*(jnp.asarray(x, jnp.float32) for x in (clean, noisy, np.ones(clean.shape))))
+    # Squares have variance 2, conditional means of them less.
+    assert abs(found.chi2 - 1) < 4 * np.sqrt(2 / clean.size)
+
+
+@pytest.mark.parametrize("off", [-100.0, -20.0, 0.0, 5.0, 1000.0])
+def test_the_force_towards_an_end_is_that_of_the_normal_law_far_off(off):
+    one = jnp.ones((1, 1, 1))
+    force = jax.grad(lambda x: CUT.misfit((2 + x) * one, 2 * one, one).energy)(off)
+    # d/dx of −log Φ(x/σ): −φ/Φ over σ, from norm's logs; nothing above the end.
+    expected = -np.exp(norm.logpdf(off / 0.5) - norm.logcdf(off / 0.5)) / 0.5
+    assert force == pytest.approx(expected, rel=2e-3, abs=1e-6)
 
 
 def test_a_map_for_each_pixel_holds_for_all_its_channels():
@@ -227,14 +287,24 @@ def rounding_log(x, data):
     return np.log(before.sf(off - 0.3) - before.sf(off + 0.3))
 
 
+def clipped_log(x, data):
+    """Log likelihood of ENDS, likewise."""
+    below, above = norm.logcdf((0.3 - x) / 0.4), norm.logcdf((x - 0.7) / 0.4)
+    within = -(((x - data) / 0.4) ** 2) / 2
+    return np.where(data <= 0.3, below, np.where(data >= 0.7, above, within))
+
+
 PHOTON_NOISE = PoissonGaussian(jnp.float32(0.2), jnp.float32(0.15), jnp.float32(0.0))
 COARSE = Rounding(jnp.float32(0.6), jnp.float32(0.12))
+ENDS = Clipped(Gaussian(jnp.float32(0.4)), jnp.float32(0.3), jnp.float32(0.7))
 
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
-    ("law", "log"), [(PHOTON_NOISE, photons_log), (COARSE, rounding_log)], ids=["photons", "rounding"]
-)  # fmt: skip
+    ("law", "log"),
+    [(PHOTON_NOISE, photons_log), (COARSE, rounding_log), (ENDS, clipped_log)],
+    ids=["photons", "rounding", "clipped"],
+)
 def test_pixels_have_their_posterior_by_quadrature(law, log, seed):
     problem = replace(unit_problem((3, 4), weight_precision=PRECISION, seed=seed), noise=law)
     kernel = Psgld(Constant(0.02), momentum=0.5, warmup=WARMUP)

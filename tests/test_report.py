@@ -216,6 +216,7 @@ def test_the_page_holds_the_numbers_of_the_answer():
     [
         ({}, "pixels observed, noise std"),
         ({"name": "Rounding", "step": 16.0}, "pixels observed, rounded to steps of 16"),
+        ({"name": "Gaussian", "clipped": [0.0, 4095.0]}, ", clipped at 0 and 4095"),
     ],
 )
 def test_the_line_below_the_title_tells_the_noise(noise, said):

@@ -253,6 +253,10 @@ WRONG = {
         {"noise_std": None, "noise": bdip.Rounding(np.ones(NOISY.shape))},
         "give numbers",
     ),
+    "a map of clipped noise": (
+        {"noise_std": None, "noise": bdip.Clipped(np.ones(NOISY.shape))},
+        "of clipped noise tiles take one σ",
+    ),
     "an operator": ({"operator": bdip.Downsample(2)}, "operator is Downsample"),
     "a mask of another shape": ({"mask": np.ones((3, 3), bool)}, "mask has shape"),
     "no time": ({"time_limit": 0}, "time_limit is 0"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bdip
-from bdip.likelihood import Gaussian, PoissonGaussian, Rounding, UnknownGaussian
+from bdip.likelihood import Clipped, Gaussian, PoissonGaussian, Rounding, UnknownGaussian
 from bdip.operators import Downsample
 from bdip.potential import energy
 from bdip.problem import ProblemError, pose
@@ -311,6 +311,48 @@ def test_a_picture_of_few_grey_levels_is_told_to_have_been_rounded():
     assert "input" in {axes.get_title() for axes in posterior.plot().axes}
 
 
+def test_clipped_noise_ends_where_the_range_does_unless_it_is_said():
+    image = np.array([[0, 3, 200, 255]], np.uint8)
+    problem, units = pose(image, noise=bdip.Clipped(25))
+    np.testing.assert_allclose(problem.noise.noise.std, 25 / 255, rtol=1e-6)
+    at_ends = (problem.data <= problem.noise.low) | (problem.data >= problem.noise.high)
+    assert np.asarray(at_ends[0, :, 0]).tolist() == [True, False, False, True]
+    assert units.noise == {"name": "Gaussian", "std": 25, "clipped": [0, 255]}
+    assert "clipped: 50 % of values" in units.reported
+
+
+@pytest.mark.parametrize("high", [4095, 4094.999, 65535 / 7])
+def test_a_detector_saturates_below_the_brightest_that_there_can_be(high):
+    image = np.array([[100.0, high - 1, high, np.nan]])
+    camera = bdip.Clipped(bdip.PoissonGaussian(2.0, 3.0, offset=50.0), high=high)
+    problem, units = pose(image, noise=camera, data_range=(0, 30_000))
+    above = np.asarray(problem.data >= problem.noise.high)[0, :, 0]
+    assert above[:3].tolist() == [False, False, True]
+    np.testing.assert_allclose(
+        problem.noise.std_at(problem.data)[0, 0, 0], np.sqrt(109) / 30_000, rtol=1e-5
+    )
+    assert (units.noise["clipped"], units.noise["offset"]) == ([0, high], 50)
+
+
+def test_the_noise_of_clipped_values_is_estimated_from_the_others():
+    rng = np.random.default_rng(0)
+    clean = np.where(np.arange(128) < 64, 250.0, 128.0) * np.ones((128, 1))
+    noisy = np.clip(np.rint(clean + rng.normal(0, 12, clean.shape)), 0, 255).astype(np.uint8)
+    assert pose(noisy)[1].noise_std < 11  # half of the picture is cut off
+    # Of 2 × 2 blocks of 64 × 128 pixels that are not: the median of 2,016 of |d| has 2 % of error; bright blocks have less.
+    found = pose(noisy, noise=bdip.Clipped())[1]
+    assert found.noise_std == pytest.approx(12, rel=0.08)
+    assert found.reported[0].startswith("noise std: ")
+
+
+def test_clipped_noise_is_told_and_kept_with_the_answer(tmp_path):
+    posterior = run(noise=bdip.Clipped(0.1, 0.2, 0.8), holdout=0.1)
+    assert "noise std 0.1, clipped at 0.2 and 0.8" in posterior.summary()
+    assert len(posterior.held_out()[0]) == 9
+    posterior.save(tmp_path / "answer.npz")
+    assert bdip.Posterior.load(tmp_path / "answer.npz").settings["noise"]["clipped"] == [0.2, 0.8]
+
+
 # -------------------------------------------------------------------------------- errors
 
 ERRORS = {
@@ -330,6 +372,13 @@ ERRORS = {
     "steps of another size": ({"noise": bdip.Rounding(STDS[:-1])}, r"step has dtype float64 and shape \(9, 9\)"),
     "steps of which some are none": ({"noise": bdip.Rounding(np.where(HALF, STDS, 0))}, "step is not above 0 everywhere"),
     "less than no noise before rounding": ({"noise": bdip.Rounding(1.0, -1.0)}, "noise_std is -1.0: expected a number of at least 0"),
+    "clipped and sampled": ({"noise": bdip.Clipped("sample")}, "of clipped noise σ is not sampled"),
+    "clipped rounding": ({"noise": bdip.Clipped(bdip.Rounding(1.0))}, "noise_std is Rounding.*expected a positive"),
+    "clipped at no number": ({"noise": bdip.Clipped(0.1, low=np.nan)}, "low is nan: expected a number"),
+    "clipped the other way round": ({"noise": bdip.Clipped(0.1, 1.0, 0.0)}, "clipped at 1 and 0: expected the low end first"),
+    "a map of clipped noise and pixels held out": (
+        {"noise": bdip.Clipped(STDS), "holdout": 0.1}, "holdout needs one σ",
+    ),
     "an offset of words": ({"noise": bdip.PoissonGaussian(1.0, 0.0, "dark")}, "offset is dark"),
 }  # fmt: skip
 
@@ -344,3 +393,4 @@ def test_what_is_no_noise_is_refused_with_the_remedy(options, message):
 def test_the_laws_are_pytrees_whose_numbers_are_leaves():
     laws = (Gaussian(1.0), UnknownGaussian(1.0), PoissonGaussian(1.0, 1.0, 1.0), Rounding(1.0, 1.0))
     assert [len(jax.tree.leaves(law)) for law in laws] == [1, 2, 3, 2]
+    assert len(jax.tree.leaves(Clipped(Gaussian(1.0), 0.0, 1.0))) == 3

@@ -80,8 +80,7 @@ def _is_same(first: Path, second: Path) -> bool:
 def sampling(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `bdip.sample` that both `restore` and `compare` take."""
     return {
-        "noise_std": options.noise_std,
-        "noise": _noise(options),
+        **_noise(options),
         "data_range": options.data_range,
         "generator": _generator(options),
         "steps": options.steps,
@@ -122,17 +121,22 @@ def operator(options: argparse.Namespace) -> bdip.operators.Operator | None:
     return reduce(lambda outer, inner: outer @ inner, chain) if chain else None
 
 
-def _noise(options: argparse.Namespace) -> bdip.PoissonGaussian | bdip.Rounding | None:
-    """The law of the noise asked for, or None where it is the normal one."""
+def _noise(options: argparse.Namespace) -> dict[str, Any]:
+    """The law of the noise asked for: σ, or another law."""
     if options.read_noise is not None and options.gain is None:
         raise UsageError("--read-noise goes with --gain: without photon noise, use --noise-std.")
+    std, gain = options.noise_std, options.gain
     if options.rounding is not None:
-        if options.gain is not None:
-            raise UsageError("--rounding and --gain are two kinds of noise: pass one.")
-        return bdip.Rounding(options.rounding)
-    if options.gain is not None:
-        return bdip.PoissonGaussian(options.gain, options.read_noise or 0.0)
-    return None
+        for name, other in (("--gain", gain), ("--clipped", options.clipped)):
+            if other is not None:
+                raise UsageError(f"--rounding and {name} are two kinds of noise: pass one.")
+        return {"noise_std": std, "noise": bdip.Rounding(options.rounding)}
+    photons = None if gain is None else bdip.PoissonGaussian(gain, options.read_noise or 0.0)
+    if options.clipped is None:
+        return {"noise_std": std, "noise": photons}
+    if None not in (std, photons):
+        raise UsageError("--noise-std and --gain are two kinds of noise: pass one.")
+    return {"noise": bdip.Clipped(std if photons is None else photons, *options.clipped)}
 
 
 def _generator(options: argparse.Namespace) -> str | networks.Generator | None:

@@ -161,7 +161,8 @@ def _truth(
             options.data_range = (0, np.iinfo(image.dtype).max)  # the noisy image is of floats
         if options.gain is None:
             options.noise_std = options.noise_std or options.add_noise
-        return image + noise, image
+        noisy = image + noise
+        return noisy if options.clipped is None else noisy.clip(*options.clipped), image
     if options.clean is None:
         return image, None
     clean = load(options.clean).pixels

@@ -42,6 +42,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         help="IN has few grey levels, this far from each other, such as 17 for 16 of them: what rounding took away is sampled",
     )  # fmt: skip
     parser.add_argument(
+        "--clipped", metavar=("LOW", "HIGH"), nargs=2, type=float,
+        help="what values cannot pass, such as 0 255 or a detector's saturation: one that is there may be anywhere beyond, as far as --data-range goes",
+    )  # fmt: skip
+    parser.add_argument(
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,
         help="values the clean image can have [of the file's type; for floats, the extremes]",
     )  # fmt: skip

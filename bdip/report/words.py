@@ -21,6 +21,8 @@ def what(posterior: Posterior) -> str:
     chains, steps = posterior.trace["chi2"].shape
     law = settings.get("noise", {})
     noise = f"noise std {posterior.noise_std[0]:.4g}"
+    if "clipped" in law:
+        noise += ", clipped at {:.6g} and {:.6g}".format(*law["clipped"])
     if law.get("name") == "Rounding":
         noise = f"rounded to steps of {law['step']:.4g}"
     parts = [

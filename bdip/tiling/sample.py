@@ -13,7 +13,7 @@ from bdip import api
 from bdip.answer import given
 from bdip.chain import DivergedError, Progress
 from bdip.checkpoint import as_checkpoint
-from bdip.likelihood import PoissonGaussian, Rounding
+from bdip.likelihood import Law
 from bdip.memory import Estimate
 from bdip.operators import Operator
 from bdip.posterior import Posterior
@@ -44,7 +44,7 @@ def sample_tiled(
     missing: ArrayLike | None = None,
     operator: Operator | None = None,
     noise_std: ArrayLike | Literal["sample"] | None = None,
-    noise: PoissonGaussian | Rounding | None = None,
+    noise: Law | None = None,
     data_range: tuple[float, float] | None = None,
     channel_axis: int | None = None,
     settings: Settings | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.holdout import hide
-from bdip.likelihood import Rounding
+from bdip.likelihood import Clipped, PoissonGaussian, Rounding
 from bdip.operators import Identity
 from bdip.problem import Problem, ProblemError, Units, pose
 from bdip.settings import Settings, require
@@ -49,6 +49,9 @@ class Whole:
         noise = described["noise"]
         if isinstance(noise, Rounding) and np.ndim(noise.step) + np.ndim(noise.noise_std):
             raise ProblemError("of a Rounding tiles take one step and one noise_std: give numbers.")
+        clipped = isinstance(noise, Clipped)
+        if clipped and not isinstance(noise.noise, PoissonGaussian) and np.ndim(noise.noise):
+            raise ProblemError("of clipped noise tiles take one σ: give a number.")
         problem, units = pose(image, mask, **described)
         measured = None
         if holdout is not None:
@@ -59,6 +62,8 @@ class Whole:
         noise_std = described["noise_std"]
         if noise_std is None and noise is None:
             noise_std = units.noise_std
+        if clipped and noise.noise is None:
+            noise = replace(noise, noise=units.noise_std)
         told = {"noise_std": noise_std, "noise": noise}
         return Whole(np.asarray(image), observed, problem, units, told, holdout, measured, grid)
 
