@@ -84,7 +84,8 @@ def sample(
         missing: (H, W), True where a pixel is *not* observed; the complement of `mask`.
         operator: forward operator A from the clean image to `image`; the identity by default.
         noise_std: σ of the noise, in the image's units: one number, or an array with one a pixel or
-            one a value; estimated and reported by default, but where the operator knows it (`bdip.JPEG`). "sample" draws it with the weights,
+            one a value; estimated and reported by default, but where the operator knows it (`bdip.JPEG`). Noise that was cut off at the
+            ends of the range, as in most 8-bit pictures, is recognised (`bdip.Clipped`). "sample" draws it with the weights,
             from a prior worth one pixel at the estimate (`bdip.likelihood.UnknownGaussian`).
         noise: another law of the noise, `bdip.PoissonGaussian(gain=2.1, read_noise=3.5)` of photons, `bdip.Clipped(25)` of noise that was cut off at
             the ends of the range, `bdip.Rounding(step=16)` of few grey levels.

@@ -17,13 +17,17 @@ from bdip.likelihood import (
     Rounding,
     UnknownGaussian,
 )
-from bdip.noise import estimate_noise_std
+from bdip.noise import Ends, estimate_noise_std
 
 # An estimated σ below this part of the data range (five grey levels of 255) is raised to it: clean
 # pictures estimate near one level, where the posterior is too narrow to be explored
 # (docs/decisions/0005).
 LEAST_ESTIMATE = 5 / 255
 SAMPLED = "sample"  # what noise_std is where σ shall be drawn too
+# Of values at the ends of the range, and none beyond, how many say that noise was cut off there:
+# fewer make no difference, and the two extremes of a picture whose range is not given do not count.
+SHARE_AT_ENDS = 0.01
+FEW_AT_ENDS = 10
 SAME = 1e-6  # in the unit range: a value nearer than this to an end is at it
 TINY = math.nextafter(0, 1)
 EXPECTED = "expected a positive number in the image's units; leave it out to have it estimated"
@@ -64,10 +68,12 @@ def given_noise(
     unit: NDArray[np.float32],
     observed: NDArray[np.bool_],
     scale: Scale,
+    recognise: bool = True,
 ) -> Given:
     """The law that `bdip.sample`'s arguments describe, for data `unit` (h, w, C) in [0, 1].
 
-    Raises ProblemError where they contradict each other or are no noise.
+    `recognise`: whether a σ is that of noise which was cut off at the ends of the range, if it looks so.
+    Raises ProblemError where the arguments contradict each other or are no noise.
     """
     if noise is not None:
         if noise_std is not None:
@@ -79,8 +85,30 @@ def given_noise(
         if isinstance(noise, Clipped):
             return _of_clipped(noise, unit, observed, scale)
         return _of_photons(noise, unit, observed, scale)
+    sampled = isinstance(noise_std, str)  # has no law of clipped values
+    if recognise and not sampled and scale.floored and _is_cut_off(unit[observed]):
+        return _of_clipped(Clipped(noise_std), unit, observed, scale)
+    return _normal(noise_std, unit, observed, scale)
+
+
+def _is_cut_off(values: NDArray[np.float32]) -> bool:
+    """Whether values (n, C) in the unit range end where it does, and more of them are there than by chance."""
+    low, high = values <= SAME, values >= 1 - SAME
+    beyond = (values < -SAME).any() or (values > 1 + SAME).any()
+    count = int(low.sum() + high.sum())
+    return not beyond and count >= max(FEW_AT_ENDS, SHARE_AT_ENDS * values.size)
+
+
+def _normal(
+    noise_std: ArrayLike | str | None,
+    unit: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    scale: Scale,
+    ends: Ends | None = None,
+) -> Given:
+    """Normal noise, of σ as given or as estimated from what is not near the `ends` (unit range)."""
     if noise_std is None or isinstance(noise_std, str):
-        return _estimated(noise_std, unit, observed, scale)
+        return _estimated(noise_std, unit, observed, scale, ends)
     if np.ndim(noise_std) > 0:
         return _map(np.asarray(noise_std), unit.shape[-1], observed, scale)
     try:
@@ -93,13 +121,17 @@ def given_noise(
 
 
 def _estimated(
-    asked: str | None, unit: NDArray[np.float32], observed: NDArray[np.bool_], scale: Scale
+    asked: str | None,
+    unit: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    scale: Scale,
+    ends: Ends | None,
 ) -> Given:
     """σ by its estimate, or sampled from there on."""
     span = scale.span
     if asked not in (None, SAMPLED):
         raise ProblemError(f'noise_std is {asked!r}: {EXPECTED}, or pass "{SAMPLED}".')
-    estimate = estimate_noise_std(unit, observed)
+    estimate = estimate_noise_std(unit, observed, ends)
     least = LEAST_ESTIMATE if scale.floored else 0.0
     if not (math.isfinite(estimate) and max(estimate, least) > 0):
         raise ProblemError(
@@ -185,17 +217,16 @@ def _of_clipped(
     ends = _ends(noise, scale)
     bottom, top = ((end - scale.base) / scale.span for end in ends)
     bottom, top = bottom + SAME, top - SAME
-    within = (unit > bottom) & (unit < top)
     if isinstance(noise.noise, PoissonGaussian):
         found = _of_photons(noise.noise, unit, observed, scale)
     else:
-        seen = observed & within.all(axis=-1) if noise.noise is None else observed
-        found = given_noise(noise.noise, None, unit, seen, scale)  # type: ignore[arg-type]
+        found = _normal(noise.noise, unit, observed, scale, (bottom, top))  # type: ignore[arg-type]
     if not isinstance(found.law, Gaussian | PoissonGaussian):
         raise ProblemError(
             "of clipped noise σ is not sampled: give a number, or leave it out to have it estimated."
         )
-    note = f"clipped: {100 * (1 - within[observed].mean()):.2g} % of values"
+    share = ((unit <= bottom) | (unit >= top))[observed].mean()
+    note = f"clipped: {100 * share:.1f} % of values"
     law = Clipped(found.law, *(jnp.asarray(end, jnp.float32) for end in (bottom, top)))
     notes = "; ".join(each for each in (found.note, note) if each)
     return Given(law, found.noise_std, found.described | {"clipped": ends}, notes)

@@ -76,7 +76,10 @@ def prepare(
     if options["operator"] is None:
         _refuse_beyond_all_bounds(image, options, network, chosen.memory_limit)
     with fleet.home(places), kept_programs():
-        problem, units = pose(image, mask, weight_precision=resolved.weight_precision, **options)
+        precision = resolved.weight_precision
+        problem, units = pose(
+            image, mask, weight_precision=precision, recognise=kind.exact, **options
+        )
         if options["operator"] is not None:
             _refuse_beyond_bound(problem.image_shape[:-1], network, chosen.memory_limit)
         measured = None

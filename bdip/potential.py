@@ -27,6 +27,7 @@ def energy(
         known σ:            −log p = Σ_i m_i (A g_θ(z) − y)_i² / (2σ_i²)
         sampled σ:          −log p = ((w + n)/2) log(ws² + Σ_i m_i (A g_θ(z) − y)_i²)
         Poisson–Gaussian:   −log p = ½ Σ_i m_i [(A g_θ(z) − y)_i² / v_i + log v_i],  v_i = v(A g_θ(z)_i)
+        cut off at an end:  −log p = as above between the ends, −log P(A g_θ(z)_i and its noise are beyond) of each value at one
         rounding to steps:  −log p = −Σ_i m_i log P(A g_θ(z)_i and its noise are within half a step of y_i)
 
     each up to a constant: the *summed* misfit of the observed data, as `likelihood.py` derives it

@@ -148,10 +148,11 @@ def pose(
     channel_axis: int | None = None,
     spatial_axes: int | None = None,
     weight_precision: float = 1.0,
+    recognise: bool = True,
 ) -> tuple[Problem, Units]:
     """The problem that `bdip.sample`'s arguments describe, and the way back to their units.
 
-    Raises ProblemError, with the remedy, for whatever does not fit together.
+    `recognise` noise that was cut off at the ends of the range, where a σ is all that is said of it. Raises ProblemError, with the remedy, for whatever does not fit together.
     """
     operator = Identity() if operator is None else operator
     if not isinstance(operator, Operator):
@@ -172,7 +173,7 @@ def pose(
     scale = Scale(low, high - low, array.shape, data_axis, base, floor)
     if noise_std is None and noise is None:
         noise = operator.noise
-    found = given_noise(noise_std, noise, unit, observed, scale)
+    found = given_noise(noise_std, noise, unit, observed, scale, recognise)
     share, whole = float(observed.mean()), bool(observed.all())
     mask_note = "" if whole else f"observed {100 * share:.1f} % of pixels"
     keeping = "" if whole else KEEPING

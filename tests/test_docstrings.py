@@ -50,6 +50,7 @@ NO_SOURCE = {
     "bdip.samplers.Cooling": OWN,
     "bdip.samplers.Sampler": PROTOCOL,
     "bdip.samplers.Schedule": PROTOCOL,
+    "bdip.samplers.is_exact": OWN,
     "bdip.samplers.schedule": OWN,
 }
 

@@ -88,8 +88,8 @@ def test_standard_deviations_are_scaled_and_not_shifted():
 
 
 def test_a_short_last_axis_is_taken_for_channels_and_the_user_is_told():
-    assert "channels: 3, on the last axis" in posed(np.zeros((5, 7, 3), np.uint8))[1].reported
-    assert posed(np.zeros((5, 7, 3), np.uint8), channel_axis=-1)[1].reported == ()
+    assert "channels: 3, on the last axis" in posed(np.full((5, 7, 3), 9, np.uint8))[1].reported
+    assert posed(np.full((5, 7, 3), 9, np.uint8), channel_axis=-1)[1].reported == ()
 
 
 # ------------------------------------------------------------------------------- masks
@@ -245,5 +245,5 @@ def test_the_input_is_left_as_it_was():
 
 def test_the_share_of_observed_pixels_is_reported_where_some_are_missing():
     mask = np.arange(64).reshape(8, 8) >= 16
-    _, units = pose(np.zeros((8, 8), np.uint8), mask, noise_std=3)
+    _, units = pose(np.full((8, 8), 7, np.uint8), mask, noise_std=3)
     assert units.reported == ("observed 75.0 % of pixels",)

@@ -147,7 +147,7 @@ def _generator(options: argparse.Namespace) -> str | networks.Generator | None:
     if not asked:
         return None if name is None else str(name)
     if name is None:
-        exact = all(map(_is_exact, _samplers(options)))
+        exact = all(map(samplers.is_exact, _samplers(options)))
         name = "hourglass" if options.skips is not None else networks.default(exact)
     fields = FIELDS.get(name, {})
     if not fields.keys() >= {*asked}:
@@ -166,7 +166,3 @@ def _samplers(options: argparse.Namespace) -> list[str]:
     """The samplers' names, without what is added to them."""
     names = getattr(options, "samplers", None) or [options.sampler]
     return [name.split("+")[0] for name in names]
-
-
-def _is_exact(sampler: str) -> bool:
-    return sampler not in samplers.REGISTRY or samplers.REGISTRY[sampler].exact

@@ -17,7 +17,18 @@ REGISTRY: dict[str, type[Sampler]] = {
     "gp-dip": GpDip,
 }
 
+
+def is_exact(sampler: str | Sampler) -> bool:
+    """Whether a sampler, or the one of that name, samples the posterior; of an unknown name, which is refused elsewhere, that of the default.
+
+    >>> is_exact("mclmc"), is_exact(Adam(Constant(0.01)))
+    (True, False)
+    """
+    kind = REGISTRY.get(sampler, Mclmc) if isinstance(sampler, str) else type(sampler)
+    return kind.exact
+
+
 __all__ = [
     "REGISTRY", "Adam", "Constant", "Cooling", "GpDip", "Mclmc", "Polynomial", "Psgld", "Sampler",
-    "Schedule", "Sgd", "Sgld", "schedule",
+    "Schedule", "Sgd", "Sgld", "is_exact", "schedule",
 ]  # fmt: skip

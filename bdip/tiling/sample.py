@@ -18,6 +18,7 @@ from bdip.memory import Estimate
 from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.progress import Interrupt, ProgressBar, deferred_interrupt
+from bdip.samplers import is_exact
 from bdip.settings import Settings, require
 from bdip.tiling.blend import Answer, Axes, Blend
 from bdip.tiling.record import joined_probe, probe_of, record_of, trace_of
@@ -105,7 +106,8 @@ def sample_tiled(
     own: dict[str, Any] = {"settings": settings, "holdout": holdout, "seed": seed}
     if grid is None:
         return api.sample(image, mask, **described, **own, **watching, **options)
-    whole = Whole.of(image, mask, described, holdout, seed, grid)
+    exact = is_exact(options.get("sampler", "mclmc"))
+    whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
     return _sampled(whole, options | {"settings": whole.frugal(settings)}, seed, **watching)
 
 
@@ -124,7 +126,8 @@ def estimate_tiled(
     names = ("missing", "operator", "noise_std", "noise", "data_range", "channel_axis")
     described = {name: options.pop(name, None) for name in names}
     holdout, seed = options.pop("holdout", None), options.pop("seed", 0)
-    whole = Whole.of(image, mask, described, holdout, seed, grid)
+    exact = is_exact(options.get("sampler", "mclmc"))
+    whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
     options["settings"] = whole.frugal(options.get("settings"))
     found = api.estimate(**whole.tile(grid.places()[0]), **options)
     count = len(grid.places())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.holdout import hide
-from bdip.likelihood import Clipped, PoissonGaussian, Rounding
+from bdip.likelihood import Clipped, Gaussian, PoissonGaussian, Rounding
 from bdip.operators import Identity
 from bdip.problem import Problem, ProblemError, Units, pose
 from bdip.settings import Settings, require
@@ -35,11 +35,12 @@ class Whole:
         image: ArrayLike,
         mask: ArrayLike | None,
         described: dict[str, Any],
+        exact: bool,
         holdout: float | None,
         seed: int,
         grid: Grid,
     ) -> "Whole":
-        """The problem posed for the whole, and what is held out chosen there: tiles share pixels."""
+        """The problem posed for the whole, for an `exact` sampler or not, and what is held out chosen there: tiles share pixels."""
         operator = described["operator"]
         if not (operator is None or isinstance(operator, Identity)):
             raise ProblemError(
@@ -49,10 +50,10 @@ class Whole:
         noise = described["noise"]
         if isinstance(noise, Rounding) and np.ndim(noise.step) + np.ndim(noise.noise_std):
             raise ProblemError("of a Rounding tiles take one step and one noise_std: give numbers.")
-        clipped = isinstance(noise, Clipped)
-        if clipped and not isinstance(noise.noise, PoissonGaussian) and np.ndim(noise.noise):
+        one = not isinstance(noise, Clipped) or isinstance(noise.noise, PoissonGaussian)
+        if not (one or np.ndim(noise.noise) == 0):
             raise ProblemError("of clipped noise tiles take one σ: give a number.")
-        problem, units = pose(image, mask, **described)
+        problem, units = pose(image, mask, recognise=exact, **described)
         measured = None
         if holdout is not None:
             problem, measured = hide(problem, holdout, jax.random.key(seed))
@@ -62,8 +63,9 @@ class Whole:
         noise_std = described["noise_std"]
         if noise_std is None and noise is None:
             noise_std = units.noise_std
-        if clipped and noise.noise is None:
-            noise = replace(noise, noise=units.noise_std)
+        law = problem.noise
+        if isinstance(law, Clipped) and isinstance(law.noise, Gaussian) and not np.ndim(noise_std):
+            noise_std, noise = None, Clipped(units.noise_std, *units.noise["clipped"])
         told = {"noise_std": noise_std, "noise": noise}
         return Whole(np.asarray(image), observed, problem, units, told, holdout, measured, grid)
 
