@@ -240,7 +240,7 @@ class Rounding:
 
 @frozen_pytree()
 class Clipped:
-    """Normal noise of a detector or file that ends: where a value is at an end, it may be anywhere beyond.
+    """Normal noise that was cut off at the ends of what a file or a detector holds: a value at an end may be anywhere beyond.
 
         −log p(y | x) = Σ_i m_i [(x − y)_i² / (2σ_i²) + log σ_i]    of values between the ends    + constant
                       − Σ_i m_i log Φ((x − high)_i/σ_i)             of those at the high end
@@ -252,7 +252,8 @@ class Clipped:
     value, the mean square of noise that goes beyond the end, and the posterior expectation 1.
 
     All in the data's own units. `low` and `high` are by default the ends of `data_range`; an end that no value
-    reaches does nothing. A `data_range` that goes on beyond `high` lets saturated pixels be brighter than that.
+    reaches does nothing. How far beyond a saturated pixel is, no datum says; where `data_range` goes on beyond
+    `high`, the answer there is what the network likes, which may be all of it.
 
     Example:
         >>> import bdip

@@ -1,4 +1,4 @@
-"""What is done to a picture before it is restored: noise, missing pixels, text, fewer pixels, JPEG."""
+"""What is done to a picture before it is restored: noise, few grey levels, missing pixels, text, fewer pixels, JPEG."""
 
 import tempfile
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Degraded(NamedTuple):
     """The data, which pixels are observed, what made the data of the picture, σ (unit range), and the peers' answers.
 
     `coded` is what `bdip` takes instead of the data: the numbers of a file, and what makes them of a picture.
-    `clipped` says that the noise was cut off at 0 and 1, which `bdip` is told.
+    `law` is what `bdip` is told of the noise where it is not white and normal.
     """
 
     data: Image
@@ -35,7 +35,7 @@ class Degraded(NamedTuple):
     mask: NDArray[np.bool_] | None = None
     operator: Any = None
     coded: tuple[Image, Any] | None = None
-    clipped: bool = False
+    law: bdip.Clipped | bdip.Rounding | None = None
 
     @property
     def noiseless(self) -> bool:
@@ -67,7 +67,15 @@ def noisy(levels: float, clipped: bool, clean: Image, seed: int) -> Degraded:
     std = levels / 255
     data = images.add_noise(clean, std, seed)
     data = np.clip(data, 0, 1) if clipped else data
-    return Degraded(data, std, peers.denoised(data, std), clipped=clipped)
+    law = bdip.Clipped(std) if clipped else None
+    return Degraded(data, std, peers.denoised(data, std), law=law)
+
+
+def banded(levels: int, clean: Image, seed: int) -> Degraded:
+    """Rounded to so many grey levels; σ is that of rounding."""
+    step = 1 / (levels - 1)
+    data, std = (np.rint(clean / step) * step).astype(np.float32), step / 12**0.5
+    return Degraded(data, std, peers.denoised(data, std), law=bdip.Rounding(step))
 
 
 def missing(share: float, clean: Image, seed: int) -> Degraded:
@@ -134,6 +142,7 @@ def rounding_std(steps: Any) -> float:
 TASKS: dict[str, Task] = {
     **{f"denoise-{n}": Task(("set9",), partial(noisy, n, False)) for n in (15, 25, 50)},
     **{f"denoise-{n}-clipped": Task(("set9",), partial(noisy, n, True)) for n in (15, 25, 50)},
+    **{f"levels-{n}": Task(("set9",), partial(banded, n)) for n in (8, 16)},
     **{f"inpaint-{n}": Task(("set11",), partial(missing, n / 100)) for n in (50, 70, 90)},
     "text": Task(("set11",), written_on),
     **{

@@ -120,8 +120,8 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     if ours and degraded.coded is not None:
         data, operator = degraded.coded
         noise = {}  # which the operator says
-    elif ours and degraded.clipped:
-        noise = {"noise": bdip.Clipped(degraded.noise_std)}
+    elif ours and degraded.law is not None:
+        noise = {"noise": degraded.law}
     started = perf_counter()
     posterior, curve, best = followed(
         data, degraded.mask, clean, operator=operator, **noise,
