@@ -87,7 +87,9 @@ def given_noise(
         return _of_photons(noise, unit, observed, scale)
     sampled = isinstance(noise_std, str)  # has no law of clipped values
     if recognise and not sampled and scale.floored and _is_cut_off(unit[observed]):
-        return _of_clipped(Clipped(noise_std), unit, observed, scale)
+        found = _of_clipped(Clipped(noise_std), unit, observed, scale)
+        if not found.raised:  # else there is no noise, and black is black
+            return found
     return _normal(noise_std, unit, observed, scale)
 
 

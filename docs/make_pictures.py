@@ -18,12 +18,13 @@ import bdip
 from bdip.demo import photograph as face
 from bdip.diagnostics import psnr, scores
 from bdip.diagnostics.calibration import half_width
-from bdip.plot import plot_posterior
+from bdip.plot import plot_posterior, plot_rows
 
 FOLDER = Path(__file__).parent / "pictures"
 DPI = 80  # dots an inch: pages show the pictures at 600 to 900 pixels
 COLOURS = 256  # of a picture's palette: a third of the bytes, and no difference to be seen
 NOISE_STD = 20.0  # grey levels of 255
+STRONG, DARK = 50.0, 30  # likewise
 QUALITY = 10  # of 100, of the JPEG file
 KEPT = 0.3  # share of pixels that inpainting is given
 LONG, SHORT = {"steps": 3000}, {"steps": 1000}
@@ -84,6 +85,21 @@ def denoise() -> None:
     write(draw_errors(clean, answer), "errors")
 
 
+def clipped() -> None:
+    """128 × 128 pixels under strong noise in a file of 8 bits, taken as it is and as noise that was cut off."""
+    clean = photograph(128)
+    noise = STRONG * np.random.default_rng(0).standard_normal(clean.shape)
+    noisy = np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8)
+    as_it_is = bdip.sample(noisy, noise=bdip.Clipped(STRONG, low=-1, high=256), **COMMON, **LONG)
+    cut_off = bdip.sample(noisy, noise_std=STRONG, **COMMON, **LONG)
+    pictures = [("clean", clean), ("8 bits", noisy), ("normal noise", as_it_is.mean), ("cut off at 0 and 255", cut_off.mean)]  # fmt: skip
+    for name, answer in (("clipped, as it is", as_it_is), ("clipped, cut off", cut_off)):
+        tell(name, clean, answer, noisy)
+        dark = clean < DARK
+        print(f"darker than {DARK}: {clean[dark].mean():.1f} on average, {answer.mean[dark].mean():.1f} found")  # fmt: skip
+    write(plot_rows([[*pictures]]), "clipped")
+
+
 def inpaint() -> None:
     """96 × 96 pixels of which few are known, under noise."""
     clean = photograph(96)
@@ -106,7 +122,7 @@ def jpeg() -> None:
     write(plot_posterior(answer, decoded, clean=clean), "jpeg")
 
 
-PICTURES = {each.__name__: each for each in (denoise, inpaint, jpeg)}
+PICTURES = {each.__name__: each for each in (denoise, clipped, inpaint, jpeg)}
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or PICTURES:

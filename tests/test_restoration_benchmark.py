@@ -84,7 +84,18 @@ def test_text_hides_some_pixels_and_leaves_most():
     assert 0.03 < degrading.text(64, 64).mean() < 0.5
 
 
-@pytest.mark.parametrize("name", ["denoise-25", "inpaint-50", "superresolve-4", "jpeg-10", "text"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "denoise-25",
+        "denoise-50-clipped",
+        "levels-8",
+        "inpaint-50",
+        "superresolve-4",
+        "jpeg-10",
+        "text",
+    ],
+)
 def test_what_is_done_to_a_picture_goes_by_the_seed_and_peers_answer_in_its_shape(name):
     clean = np.random.default_rng(0).random((32, 32)).astype(np.float32)
     first, again = (degrading.TASKS[name].degrade(clean, 1) for _ in range(2))

@@ -348,6 +348,14 @@ def test_noise_that_was_cut_off_at_the_ends_of_the_range_is_recognised():
     assert problem.noise == Gaussian(20 / 255)
 
 
+def test_a_clean_picture_whose_black_is_black_has_no_noise_that_was_cut_off():
+    clean = np.clip(np.linspace(-60, 300, 40), 0, 255).astype(np.uint8) * np.ones((40, 1), np.uint8)
+    problem, units = pose(clean)
+    assert isinstance(problem.noise, Gaussian)
+    assert units.noise["std"] == 5
+    assert isinstance(pose(clean, noise_std=5)[0].noise, Clipped)  # who says there is some has it
+
+
 BEYOND = CUT_OFF.astype(float)
 BEYOND[20, 20] = 256
 FEW = np.clip(CUT_OFF, 1, 254)
