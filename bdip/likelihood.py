@@ -247,8 +247,8 @@ class Clipped:
                       − Σ_i m_i log Φ((low − x)_i/σ_i)              of those at the low end
 
     the censored normal law. Taken as they are, clipped values are never above white nor below black, and their
-    mean is greyer than the clean picture. `noise` is σ as `noise_std` has it (by default estimated, from the
-    values between the ends), or a `PoissonGaussian`, whose σ goes with the clean value. χ² has, of a clipped
+    mean is greyer than the clean picture. `noise` is σ as `noise_std` has it (by default estimated, far from
+    the ends), or a `PoissonGaussian`, whose σ goes with the clean value. χ² has, of a clipped
     value, the mean square of noise that goes beyond the end, and the posterior expectation 1.
 
     All in the data's own units. `low` and `high` are by default the ends of `data_range`; an end that no value

@@ -11,9 +11,8 @@ Ends = tuple[float | NDArray[np.float64], float | NDArray[np.float64]]
 
 # For Gaussian noise the median absolute value is this many standard deviations.
 NORMAL_MEDIAN = 0.6744897501960817
-ROUNDS = (
-    4  # σ tells which blocks are far from the ends, and those tell σ: it settles to 1 % in three
-)
+# σ tells which blocks are far from the ends, and those tell σ: it settles to 1 % in three rounds.
+ROUNDS = 4
 FEWEST = 50  # blocks, whose median is good to a sixth
 
 

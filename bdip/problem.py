@@ -152,7 +152,8 @@ def pose(
 ) -> tuple[Problem, Units]:
     """The problem that `bdip.sample`'s arguments describe, and the way back to their units.
 
-    `recognise` noise that was cut off at the ends of the range, where a σ is all that is said of it. Raises ProblemError, with the remedy, for whatever does not fit together.
+    `recognise`: whether noise that was cut off at the ends of the range is taken so, where a σ is all that is said of it.
+    Raises ProblemError, with the remedy, for whatever does not fit together.
     """
     operator = Identity() if operator is None else operator
     if not isinstance(operator, Operator):

@@ -43,7 +43,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--clipped", metavar=("LOW", "HIGH"), nargs=2, type=float,
-        help="what values cannot pass, such as 0 255 or a detector's saturation: one that is there may be anywhere beyond; of --noise-std the ends of the range are recognised",
+        help="where values are cut off, such as at a detector's saturation: one that is there may be anywhere beyond [the ends of the range, if many values are there]",
     )  # fmt: skip
     parser.add_argument(
         "--data-range", metavar=("LOW", "HIGH"), nargs=2, type=float,

@@ -50,8 +50,8 @@ class Whole:
         noise = described["noise"]
         if isinstance(noise, Rounding) and np.ndim(noise.step) + np.ndim(noise.noise_std):
             raise ProblemError("of a Rounding tiles take one step and one noise_std: give numbers.")
-        one = not isinstance(noise, Clipped) or isinstance(noise.noise, PoissonGaussian)
-        if not (one or np.ndim(noise.noise) == 0):
+        clipped = isinstance(noise, Clipped) and not isinstance(noise.noise, PoissonGaussian)
+        if clipped and np.ndim(noise.noise):
             raise ProblemError("of clipped noise tiles take one σ: give a number.")
         problem, units = pose(image, mask, recognise=exact, **described)
         measured = None
