@@ -66,13 +66,7 @@ def prepare(
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
     places = fleet.choose(devices)
     resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
-    if generator is None:
-        generator = networks.default(kind.exact)
-    network: Generator = (
-        _kind(generator, networks.REGISTRY, "generator")()
-        if isinstance(generator, str)
-        else generator
-    )
+    network = _network(generator, kind.exact)
     if options["operator"] is None:
         _refuse_beyond_all_bounds(image, options, network, chosen.memory_limit)
     with fleet.home(places), kept_programs():
@@ -80,6 +74,8 @@ def prepare(
         problem, units = pose(
             image, mask, weight_precision=precision, recognise=kind.exact, **options
         )
+        if generator is None:
+            network = networks.standard(kind.exact, problem.wide_holes)
         if options["operator"] is not None:
             _refuse_beyond_bound(problem.image_shape[:-1], network, chosen.memory_limit)
         measured = None
@@ -141,6 +137,16 @@ def identity_of(job: Job) -> dict[str, Any]:
         "seed": int(job.seed),
         "holdout": described(job.holdout),
     }
+
+
+def _network(given: str | Generator | None, exact: bool) -> Generator:
+    """The generator object; the default one where it is left out."""
+    if given is None:
+        return networks.standard(exact)
+    made: Generator = (
+        _kind(given, networks.REGISTRY, "generator")() if isinstance(given, str) else given
+    )
+    return made
 
 
 def _refuse_beyond_all_bounds(

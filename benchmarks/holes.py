@@ -19,18 +19,25 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation  # type: ignore[import-untyped]
 
 import bdip
+from bdip.networks.network import Activation
 from bdip.plot import plot_rows
 from benchmarks import images, record
 from benchmarks.generators import sized
 
 PICTURES = ("library", "vase", "kate")
-GENERATORS = {"pyramid": None, "hourglass": 4, "no skips": 0}  # channels of the skip connections
+# Channels of the skip connections, and the last nonlinearity of a pyramid that has another one.
+GENERATORS: dict[str, tuple[int | None, Activation | None]] = {
+    "pyramid": (None, None),
+    "pyramid, tanh at the last": (None, "tanh"),
+    "hourglass": (4, None),
+    "no skips": (0, None),
+}
 NEAR = 3  # pixels from the hole
 HEADER = (
     "| picture | pixels | missing | generator | χ² | seam of the mean | seam of a draw | std in the hole | std outside | MCSE/std | s |\n|"
     + "---|" * 11
 )
-KEY = ("picture", "height", "width", "channels", "scales", "skips", "steps", "seed")
+KEY = ("picture", "height", "width", "generator", "channels", "scales", "steps", "seed")
 
 Image = NDArray[Any]
 
@@ -61,24 +68,25 @@ def measure(
     name: str,
     data: Image,
     known: NDArray[np.bool_],
+    kind: str,
     scales: int,
     channels: int | None,
-    skips: int | None,
     **options: Any,
 ) -> tuple[dict[str, Any], bdip.Posterior]:
     """One run, as a row of figures."""
     started = perf_counter()
+    generator = sized(scales, channels, *GENERATORS[kind])
     posterior = bdip.sample(
         data,
         known,
         data_range=(0, 1),
-        generator=sized(scales, channels, skips),
+        generator=generator,
         progress=False,
         **options,
     )
     row = {
         "picture": name, "height": data.shape[0], "width": data.shape[1], "missing": float(1 - known.mean()),
-        "channels": channels, "scales": scales, "skips": skips,
+        "generator": kind, "channels": channels, "scales": scales,
         **options, "commit": record.surroundings()["commit"], "seconds": perf_counter() - started,
         "seam": seam(posterior.mean, known),
         "seam_draw": float(np.mean([seam(draw, known) for draw in posterior.draws[0]])),
@@ -88,14 +96,9 @@ def measure(
     return row, posterior
 
 
-def named(skips: int | None) -> str:
-    """The generator's name, by its skip connections."""
-    return next(name for name, width in GENERATORS.items() if width == skips)
-
-
 def line(row: dict[str, Any]) -> str:
     """The row as a line of a Markdown table; standard deviations in grey levels of 255."""
-    cells = [row["picture"], f"{row['height']} × {row['width']}", f"{100 * row['missing']:.0f} %", named(row["skips"])]  # fmt: skip
+    cells = [row["picture"], f"{row['height']} × {row['width']}", f"{100 * row['missing']:.0f} %", row["generator"]]  # fmt: skip
     cells += [f"{row['chi2']:.3f}", f"{row['seam']:.2f}", f"{row['seam_draw']:.2f}"]
     cells += [f"{255 * row[name]:.1f}" for name in ("std_missing", "std_known")]
     return "| " + " | ".join([*cells, f"{row['mcse_ratio']:.2f}", f"{row['seconds']:.0f}"]) + " |"
@@ -119,7 +122,7 @@ def main() -> None:
     for name, kind in product(options.pictures, options.generators):
         data, known = holed(name, options.height)
         row, posterior = measure(
-            name, data, known, options.scales, options.channels, GENERATORS[kind],
+            name, data, known, kind, options.scales, options.channels,
             steps=options.steps, seed=options.seed,
         )  # fmt: skip
         record.put(options.name, row, KEY)

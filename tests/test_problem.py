@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import bdip
+from bdip.api import job_of
 from bdip.given_noise import LEAST_ESTIMATE
 from bdip.noise import estimate_noise_std
 from bdip.operators import Blur, Downsample, Mask
@@ -247,3 +249,60 @@ def test_the_share_of_observed_pixels_is_reported_where_some_are_missing():
     mask = np.arange(64).reshape(8, 8) >= 16
     _, units = pose(np.full((8, 8), 7, np.uint8), mask, noise_std=3)
     assert units.reported == ("observed 75.0 % of pixels",)
+
+
+# ------------------------------------------------------------------------------- wide holes
+
+
+def missing_at(*slices, shape=(20, 20)):
+    mask = np.ones(shape, bool)
+    mask[slices] = False
+    return mask
+
+
+HOLES = {
+    "six rows": (missing_at(slice(5, 11)), False),
+    "seven rows": (missing_at(slice(5, 12)), True),  # the middle one is out of reach: a seventh
+    "nine rows of six columns": (missing_at(slice(5, 14), slice(3, 9)), False),
+    "eight by eight": (missing_at(slice(5, 13), slice(3, 11)), True),  # 4/64
+    "seven by seven": (missing_at(slice(5, 12), slice(3, 10)), False),  # 1/49
+    "three at the edge": (missing_at(slice(0, 3)), False),
+    "four at the edge": (missing_at(slice(0, 4)), True),
+    "a volume's nine": (missing_at(*[slice(2, 11)] * 3, shape=(12, 12, 12)), True),  # 27/729
+    "a volume's eight": (missing_at(*[slice(2, 10)] * 3, shape=(12, 12, 12)), False),  # 8/512
+    "nine of ten": (np.random.default_rng(0).random((64, 64)) < 0.1, False),
+    "none": (np.ones((20, 20), bool), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mask", "wide"), HOLES.values(), ids=HOLES)
+def test_holes_are_wide_where_of_many_missing_pixels_none_within_three_is_observed(mask, wide):
+    problem, _ = posed(np.random.default_rng(1).random(mask.shape), mask, spatial_axes=mask.ndim)
+    assert problem.wide_holes == wide
+
+
+def test_holes_in_data_that_are_no_pixels_are_not_of_the_image():
+    mask = missing_at(slice(5, 12))
+    problem, _ = posed(np.random.default_rng(1).random(mask.shape), mask, operator=Downsample(2))
+    assert not problem.wide_holes
+
+
+@pytest.mark.parametrize(
+    ("options", "last"),
+    [
+        ({}, "tanh"),
+        ({"generator": "pyramid"}, None),
+        ({"generator": bdip.Pyramid(channels=5)}, None),
+        ({"mask": missing_at(slice(5, 11))}, None),
+    ],
+)
+def test_the_default_generator_is_bounded_in_wide_holes(options, last):
+    image = np.random.default_rng(1).random((20, 20))
+    job = job_of(image, **{"mask": missing_at(slice(5, 12)), "noise_std": 0.1, **options})
+    assert job.network.last_activation == last
+
+
+def test_a_descent_keeps_the_network_of_its_paper_in_wide_holes():
+    image = np.random.default_rng(1).random((20, 20))
+    job = job_of(image, missing_at(slice(5, 12)), noise_std=0.1, sampler="adam")
+    assert job.network == bdip.Hourglass()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import bdip
+from bdip import api
 from bdip.tiling import TileProgress, estimate_tiled
 from bdip.tiling import blend as tiles
 from bdip.tiling.record import trace_of
@@ -243,6 +244,16 @@ def test_an_estimate_is_of_one_tiles_memory_and_of_all_tiles_time():
     )
     assert all_tiles.steps == 8 * one.steps
     assert all_tiles.bytes <= one.bytes  # fewer draws: there is one room for those of all tiles
+
+
+@pytest.mark.parametrize(("rows", "last"), [(6, None), (9, "tanh")])
+def test_all_tiles_have_the_generator_of_the_whole_pictures_holes(monkeypatch, rows, last):
+    mask = np.ones(NOISY.shape, bool)
+    mask[2 : 2 + rows, 2:10] = False  # in the first tile
+    seen = []
+    monkeypatch.setattr(api, "estimate", lambda *_, generator, **__: seen.append(generator) or bdip.Estimate(1, 2))  # fmt: skip
+    estimate_tiled(NOISY, mask, tile=16, overlap=4, noise_std=0.1)
+    assert seen == [bdip.Pyramid(last_activation=last)]
 
 
 HOLE = np.ones(NOISY.shape, bool)

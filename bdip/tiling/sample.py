@@ -15,6 +15,7 @@ from bdip.chain import DivergedError, Progress
 from bdip.checkpoint import as_checkpoint
 from bdip.likelihood import Law
 from bdip.memory import Estimate
+from bdip.networks import standard
 from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.progress import Interrupt, ProgressBar, deferred_interrupt
@@ -108,7 +109,17 @@ def sample_tiled(
         return api.sample(image, mask, **described, **own, **watching, **options)
     exact = is_exact(options.get("sampler", "mclmc"))
     whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
-    return _sampled(whole, options | {"settings": whole.frugal(settings)}, seed, **watching)
+    return _sampled(whole, _of_all(whole, exact, settings, options), seed, **watching)
+
+
+def _of_all(
+    whole: Whole, exact: bool, settings: Settings | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What each tile is sampled with: all with one program, whatever holes there are in which."""
+    options = {**options, "settings": whole.frugal(settings)}
+    if options.get("generator") is None:
+        options["generator"] = standard(exact, whole.problem.wide_holes)
+    return options
 
 
 def estimate_tiled(
@@ -128,7 +139,7 @@ def estimate_tiled(
     holdout, seed = options.pop("holdout", None), options.pop("seed", 0)
     exact = is_exact(options.get("sampler", "mclmc"))
     whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
-    options["settings"] = whole.frugal(options.get("settings"))
+    options = _of_all(whole, exact, options.get("settings"), options)
     found = api.estimate(**whole.tile(grid.places()[0]), **options)
     count = len(grid.places())
     return replace(found, steps=count * found.steps, seconds=count * found.seconds)
