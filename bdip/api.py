@@ -95,7 +95,7 @@ def sample(
         spatial_axes: how many axes the grid has: 1 for a signal (L, C), 3 for a volume (D, H, W), which
             could be an image with channels; by default 1 for (L,), else 2.
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Pyramid(channels=24)`. By default
-            `bdip.Pyramid()`, and `bdip.Hourglass()`, the network of their papers, of descents and "gp-dip".
+            `bdip.Pyramid()`, with `last_activation="softsign"` where holes are wide, and `bdip.Hourglass()`, the network of their papers, of descents and "gp-dip".
         sampler: "mclmc", "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
         settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
             `weight_precision` and `memory_limit` beside it replace its own.

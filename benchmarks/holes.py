@@ -28,6 +28,7 @@ PICTURES = ("library", "vase", "kate")
 # Channels of the skip connections, and the last nonlinearity of a pyramid that has another one.
 GENERATORS: dict[str, tuple[int | None, Activation | None]] = {
     "pyramid": (None, None),
+    "pyramid, softsign at the last": (None, "softsign"),
     "pyramid, tanh at the last": (None, "tanh"),
     "hourglass": (4, None),
     "no skips": (0, None),

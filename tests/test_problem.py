@@ -290,7 +290,7 @@ def test_holes_in_data_that_are_no_pixels_are_not_of_the_image():
 @pytest.mark.parametrize(
     ("options", "last"),
     [
-        ({}, "tanh"),
+        ({}, "softsign"),
         ({"generator": "pyramid"}, None),
         ({"generator": bdip.Pyramid(channels=5)}, None),
         ({"mask": missing_at(slice(5, 11))}, None),

@@ -246,7 +246,7 @@ def test_an_estimate_is_of_one_tiles_memory_and_of_all_tiles_time():
     assert all_tiles.bytes <= one.bytes  # fewer draws: there is one room for those of all tiles
 
 
-@pytest.mark.parametrize(("rows", "last"), [(6, None), (9, "tanh")])
+@pytest.mark.parametrize(("rows", "last"), [(6, None), (9, "softsign")])
 def test_all_tiles_have_the_generator_of_the_whole_pictures_holes(monkeypatch, rows, last):
     mask = np.ones(NOISY.shape, bool)
     mask[2 : 2 + rows, 2:10] = False  # in the first tile

@@ -27,7 +27,7 @@ def standard(exact: bool, wide_holes: bool = False) -> Generator:
     """The default generator: in wide holes a pyramid whose last nonlinearity levels off (docs/decisions/0043)."""
     generator = REGISTRY[default(exact)]()
     if wide_holes and isinstance(generator, Pyramid):
-        return replace(generator, last_activation="tanh")
+        return replace(generator, last_activation="softsign")
     return generator
 
 
