@@ -277,3 +277,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         save_image(path, np.full((4, 4), 9), np.uint8)
     assert [entry.name for entry in tmp_path.iterdir()] == ["image.png"]
     assert (load_image(path) == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype"), [(".png", "uint8"), (".png", "uint16"), (".tif", "float32")]
+)
+def test_an_image_is_saved_in_its_own_numbers_where_none_are_named(tmp_path, suffix, dtype):
+    image = pixels((5, 7), dtype)
+    save_image(tmp_path / f"image{suffix}", image)
+    found = load_image(tmp_path / f"image{suffix}")
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, image)

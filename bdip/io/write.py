@@ -53,7 +53,7 @@ def save_image(
 
     For uint8 and uint16, values are rounded and clipped to the type's range, and to `data_range`
     (low, high) where given; any float type is written as float32, as it is. `like` is the file
-    that the image was made from: its numbers are the default, and its transparency and metadata
+    that the image was made from: its numbers are the default, or else the image's own, and its transparency and metadata
     are written, too. Raises ImageError.
 
     >>> import tempfile, numpy as np
@@ -62,6 +62,8 @@ def save_image(
     """
     path, pixels = Path(path), np.asarray(image)
     dtype = _dtype(like_dtype, like)
+    if dtype is None and pixels.dtype.name in ALL:
+        dtype = pixels.dtype
     name = check_output(path, pixels.shape, dtype, like=like)
     if name != "float32":
         if not np.isfinite(pixels).all():
