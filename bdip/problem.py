@@ -78,9 +78,9 @@ class Problem:
     @property
     def wide_holes(self) -> bool:
         """Whether many of the missing pixels have no observed one within REACH of them, along every axis."""
-        if not self.operator.diagonal:
-            return False
         near = known = np.asarray(self.mask[..., 0]) > 0
+        if known.all() or not self.operator.diagonal:
+            return False
         for axis in range(near.ndim):
             beyond = [(0, 0)] * near.ndim
             beyond[axis] = (REACH, REACH)
