@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bdip.likelihood import Clipped, Gaussian, Rounding
+from bdip.likelihood import is_map
 from bdip.problem import Problem, ProblemError
 from bdip.settings import require
 from bdip.types import PRNGKey
@@ -29,8 +29,7 @@ def hide(problem: Problem, share: float, key: PRNGKey) -> tuple[Problem, NDArray
     ProblemError where A mixes pixels or σ is an array.
     """
     require(0 < share < 1, "holdout", share, "a share of the observed pixels, such as 0.02")
-    law = problem.noise.noise if isinstance(problem.noise, Clipped) else problem.noise
-    if isinstance(law, Gaussian | Rounding) and np.ndim(problem.noise_std):
+    if is_map(problem.noise):
         raise ProblemError(
             "holdout needs one σ, but noise_std is an array: leave holdout out, or give one number."
         )

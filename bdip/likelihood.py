@@ -295,3 +295,9 @@ class Clipped:
 
 
 Law = Clipped | PoissonGaussian | Rounding  # what users may say instead of a σ
+
+
+def is_map(noise: Noise) -> bool:
+    """Whether σ was given as one number a value, of the normal law, of one that is clipped, or of rounding."""
+    within = noise.noise if isinstance(noise, Clipped) else noise
+    return isinstance(within, Gaussian | Rounding) and jnp.ndim(within.std_at(jnp.float32(0))) > 0

@@ -44,13 +44,14 @@ def estimate_noise_std(
         diagonal = np.diff(diagonal, axis=axis) / np.sqrt(2)  # Haar: the noise keeps its σ
         pairs = np.moveaxis(whole, axis, 0)
         whole = np.moveaxis(pairs[:-1] & pairs[1:], 0, axis)
-    std = _median_std(diagonal[whole])
+    diagonal = diagonal[whole]
+    std = _median_std(diagonal)
     if ends is None or not whole.any():
         return std
     low, high = ends
     margin = np.minimum(_means(image - low), _means(high - image))[whole]
     for _ in range(ROUNDS):
-        far = diagonal[whole][margin > std]
+        far = diagonal[margin > std]
         if far.size < FEWEST:
             break
         std = _median_std(far)

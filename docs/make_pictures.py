@@ -92,12 +92,12 @@ def clipped() -> None:
     noisy = np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8)
     as_it_is = bdip.sample(noisy, noise=bdip.Clipped(STRONG, low=-1, high=256), **COMMON, **LONG)
     cut_off = bdip.sample(noisy, noise_std=STRONG, **COMMON, **LONG)
-    pictures = [("clean", clean), ("8 bits", noisy), ("normal noise", as_it_is.mean), ("cut off at 0 and 255", cut_off.mean)]  # fmt: skip
+    row = [("clean", clean), ("8 bits", noisy), ("normal noise", as_it_is.mean), ("cut off at 0 and 255", cut_off.mean)]  # fmt: skip
     for name, answer in (("clipped, as it is", as_it_is), ("clipped, cut off", cut_off)):
         tell(name, clean, answer, noisy)
         dark = clean < DARK
         print(f"darker than {DARK}: {clean[dark].mean():.1f} on average, {answer.mean[dark].mean():.1f} found")  # fmt: skip
-    write(plot_rows([[*pictures]]), "clipped")
+    write(plot_rows([row]), "clipped")
 
 
 def inpaint() -> None:

@@ -120,9 +120,7 @@ def test_outside_the_overlaps_the_answer_is_the_tiles_own():
 
 def test_mean_and_std_have_the_law_of_each_pixel_in_the_overlaps_too():
     steps, kept = 3000, 2400
-    noisy = np.clip(
-        NOISY, 0.001, 0.999
-    )  # within the range: at its ends it would be taken as clipped
+    noisy = np.clip(NOISY, 0.001, 0.999)  # at the ends of the range it would be taken as clipped
     tiled = bdip.sample_tiled(noisy, tile=24, overlap=8, steps=steps, warmup=steps - kept, **EXACT)
     # The chain's law: mean y/(1 + λσ²), variance 1/(l(1 − εl/4)); its memory is r = 1 − εl/2 a step, so that
     # kept steps are worth kept(1 − r)/(1 + r) for the mean and kept(1 − r²)/(1 + r²)/2 for the variance.

@@ -21,7 +21,7 @@ from bdip.posterior import Posterior
 from bdip.progress import Interrupt, ProgressBar, deferred_interrupt
 from bdip.samplers import is_exact
 from bdip.settings import Settings, require
-from bdip.tiling.blend import Answer, Axes, Blend
+from bdip.tiling.blend import Answer, Axes, Blend, Grid
 from bdip.tiling.record import joined_probe, probe_of, record_of, trace_of
 from bdip.tiling.whole import Whole, grid_of
 
@@ -107,19 +107,21 @@ def sample_tiled(
     own: dict[str, Any] = {"settings": settings, "holdout": holdout, "seed": seed}
     if grid is None:
         return api.sample(image, mask, **described, **own, **watching, **options)
+    whole, options = _prepared(image, mask, described, grid, **own, **options)
+    return _sampled(whole, options, seed, **watching)
+
+
+def _prepared(
+    image: ArrayLike, mask: ArrayLike | None, described: dict[str, Any], grid: Grid, *,
+    settings: Settings | None, holdout: float | None, seed: int, **options: Any,
+) -> tuple[Whole, dict[str, Any]]:  # fmt: skip
+    """The whole, and what each tile is sampled with: all with one program, whatever holes there are in which."""
     exact = is_exact(options.get("sampler", "mclmc"))
     whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
-    return _sampled(whole, _of_all(whole, exact, settings, options), seed, **watching)
-
-
-def _of_all(
-    whole: Whole, exact: bool, settings: Settings | None, options: dict[str, Any]
-) -> dict[str, Any]:
-    """What each tile is sampled with: all with one program, whatever holes there are in which."""
-    options = {**options, "settings": whole.frugal(settings)}
+    options["settings"] = whole.frugal(settings)
     if options.get("generator") is None:
         options["generator"] = standard(exact, whole.problem.wide_holes)
-    return options
+    return whole, options
 
 
 def estimate_tiled(
@@ -136,10 +138,8 @@ def estimate_tiled(
         return api.estimate(image, mask, **options)
     names = ("missing", "operator", "noise_std", "noise", "data_range", "channel_axis")
     described = {name: options.pop(name, None) for name in names}
-    holdout, seed = options.pop("holdout", None), options.pop("seed", 0)
-    exact = is_exact(options.get("sampler", "mclmc"))
-    whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
-    options = _of_all(whole, exact, options.get("settings"), options)
+    own = {"settings": None, "holdout": None, "seed": 0}
+    whole, options = _prepared(image, mask, described, grid, **{**own, **options})
     found = api.estimate(**whole.tile(grid.places()[0]), **options)
     count = len(grid.places())
     return replace(found, steps=count * found.steps, seconds=count * found.seconds)

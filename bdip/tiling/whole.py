@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bdip.holdout import hide
-from bdip.likelihood import Clipped, Gaussian, PoissonGaussian, Rounding
+from bdip.likelihood import Clipped, Gaussian, is_map
 from bdip.operators import Identity
 from bdip.problem import Problem, ProblemError, Units, pose
 from bdip.settings import Settings, require
@@ -48,12 +48,11 @@ class Whole:
                 "alike: leave it out, or use bdip.sample; a bdip.Mask can be given as mask."
             )
         noise = described["noise"]
-        if isinstance(noise, Rounding) and np.ndim(noise.step) + np.ndim(noise.noise_std):
-            raise ProblemError("of a Rounding tiles take one step and one noise_std: give numbers.")
-        clipped = isinstance(noise, Clipped) and not isinstance(noise.noise, PoissonGaussian)
-        if clipped and np.ndim(noise.noise):
-            raise ProblemError("of clipped noise tiles take one σ: give a number.")
         problem, units = pose(image, mask, recognise=exact, **described)
+        if noise is not None and is_map(problem.noise):
+            raise ProblemError(
+                "of rounding and of clipped noise tiles take one σ, and one step: give numbers."
+            )
         measured = None
         if holdout is not None:
             problem, measured = hide(problem, holdout, jax.random.key(seed))
