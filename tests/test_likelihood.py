@@ -74,7 +74,7 @@ def test_a_sampler_is_not_told_of_walls_harder_than_a_tenth_of_a_step():
 # A normal law of σ = 0.5 and 2, cut off at 0 and 2: the values 0.5 and 1 are between, 0 and 2 at an end.
 CUT = Clipped(Gaussian(jnp.float32(0.5)), jnp.float32(0.0), jnp.float32(2.0))
 CUT_DATA = np.array([[[0.5], [1.0], [0.0], [2.0], [7.0]]], np.float32)
-CUT_PREDICTION = np.array([[[1.0], [3.0], [0.7], [1.8], [9.0]]], np.float32)
+CUT_PREDICTION = np.array([[[1.0], [3.0], [0.7], [1.8], [-9.0]]], np.float32)
 CUT_MASK = np.array([[[1.0], [1.0], [1.0], [1.0], [0.0]]], np.float32)
 
 
