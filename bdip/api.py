@@ -24,7 +24,7 @@ from bdip.networks.flat import flat
 from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.progress import ProgressBar
-from bdip.samplers import Sampler
+from bdip.samplers import DEFAULT, Sampler
 from bdip.samplers.base import moves_alike
 from bdip.settings import Settings, require
 
@@ -52,7 +52,7 @@ def sample(
     channel_axis: int | None = None,
     spatial_axes: int | None = None,
     generator: str | Generator | None = None,
-    sampler: str | Sampler = "mclmc",
+    sampler: str | Sampler = DEFAULT,
     settings: Settings | None = None,
     steps: int | None = None,
     max_steps: int | None = None,

@@ -11,7 +11,7 @@ from bdip.api import sample
 from bdip.chain import Progress
 from bdip.diagnostics import psnr
 from bdip.posterior import Posterior
-from bdip.samplers import Sampler
+from bdip.samplers import DEFAULT, Sampler
 from bdip.settings import Settings, SettingsError
 
 Curve = dict[str, Any]
@@ -64,7 +64,7 @@ def compare(
     mask: ArrayLike | None = None,
     *,
     clean: ArrayLike | None = None,
-    samplers: tuple[str, ...] = ("adam", "mclmc"),
+    samplers: tuple[str, ...] = ("adam", DEFAULT),
     block: int = 25,
     **options: Any,
 ) -> Comparison:
@@ -94,7 +94,7 @@ def follow(
     mask: ArrayLike | None = None,
     *,
     clean: ArrayLike | None = None,
-    sampler: str | Sampler = "mclmc",
+    sampler: str | Sampler = DEFAULT,
     block: int = 25,
     scores: Mapping[str, Score] | None = None,
     **options: Any,

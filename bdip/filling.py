@@ -80,7 +80,9 @@ def through(operator: Operator, answer: Answer) -> Filled:
             f"{mean.shape}: pass the one that was sampled with."
         )
     if operator.rounded:
-        allowed = jnp.asarray(operator.rounding / (high - low), jnp.float32)
+        allowed = jnp.asarray(operator.noise.allowed / (high - low), jnp.float32)
+        if allowed.ndim < problem.data.ndim:  # one number a value, for all channels
+            allowed = allowed[..., None]
         return Filled(units.image(within(problem, mean, allowed)), answer.std)
     draws = units.unit(answer.draws.reshape(-1, *answer.mean.shape))
     image, std = fill(problem, mean, draws, jax.random.key(0))

@@ -234,6 +234,11 @@ class Rounding:
         return Rounding(self.step / span, self.noise_std / span)
 
     @property
+    def allowed(self) -> float | Std | NDArray[np.float64]:
+        """How far the data may well be from x: half a step, and τ."""
+        return self.step / 2 + self.noise_std
+
+    @property
     def _soft(self) -> Std:
         return jnp.maximum(jnp.asarray(self.noise_std), SOFTEST * jnp.asarray(self.step))
 

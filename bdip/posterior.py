@@ -441,8 +441,7 @@ class Posterior(Views):
             return f"noise std {mean:.4g} ± {spread:.2g}, sampled (estimated: {sigma:.4g})"
         ends = [f"{law[end]:.4g}" for end in ("low", "high")] if "median" in law else []
         varies = f" (median; {' to '.join(ends)})" if len(set(ends)) > 1 else ""
-        if "clipped" in law:
-            varies += ", clipped at {:.6g} and {:.6g}".format(*law["clipped"])
+        varies += cut_off(law)
         if law.get("name") == "PoissonGaussian":
             photons = f"gain {law['gain']:.4g}, read noise {law['read_noise']:.4g}, "
             dark = f"no light at {law['offset']:.4g}; "
@@ -510,3 +509,12 @@ class Posterior(Views):
         reported = tuple(header["reported"])
         settings, complete = header["settings"], header["complete"]
         return Posterior(mean, std, draws, trace, settings, complete, reported, *optional)
+
+
+def cut_off(law: dict[str, Any]) -> str:
+    """Where noise of this description (`settings["noise"]`) was clipped, in words after those for its σ.
+
+    >>> cut_off({"clipped": [0.0, 255.0]}), cut_off({})
+    (', clipped at 0 and 255', '')
+    """
+    return ", clipped at {:.6g} and {:.6g}".format(*law["clipped"]) if "clipped" in law else ""

@@ -11,7 +11,7 @@ import scipy.fft
 import bdip
 from bdip import filling
 from bdip.problem import pose
-from bdip.trees import normal_like
+from bdip.trees import frozen_pytree, normal_like
 from tests.answers import SETTINGS, answer
 
 SHAPE, ROUNDING = (6, 4, 1), 0.02
@@ -158,6 +158,29 @@ def test_a_picture_made_small_again_is_the_one_that_was_given(axis):
     assert np.mean((image - truth) ** 2) < 0.9 * np.mean((mean - truth) ** 2)
     assert 10 < std.mean() < 40
     assert np.isnan(replace(posterior, std=np.full(shape, np.nan)).filled(operator)[1]).all()
+
+
+@frozen_pytree("factor", "kernel")
+class Counted(bdip.Downsample):
+    """Half the size, of which the detector tells whole steps of 40."""
+
+    noise = bdip.Rounding(40.0)
+
+
+def test_of_a_detector_that_rounds_the_picture_is_one_that_it_may_have_seen():
+    shape, rng = (12, 16), np.random.default_rng(0)
+    operator, truth = Counted(2), rng.uniform(0, 255, shape).astype(np.float32)
+
+    def small(picture):
+        return np.asarray(operator(jnp.asarray(picture[..., None])))[..., 0]
+
+    mean = truth + rng.normal(0, 60, shape).astype(np.float32)
+    settings = {"channel_axis": None, "data_range": [0.0, 255.0], "operator": "Counted"}
+    data = np.rint(small(truth) / 40) * 40
+    image, _ = answer(shape, input=data, mean=mean, settings=SETTINGS | settings).filled(operator)
+    assert np.abs(small(mean) - data).max() > 2 * 20
+    assert np.abs(small(image) - data).max() < 1.02 * 20
+    assert np.mean((image - truth) ** 2) < np.mean((mean - truth) ** 2)
 
 
 @pytest.mark.parametrize(

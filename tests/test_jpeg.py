@@ -232,7 +232,7 @@ def test_what_was_rounded_is_sampled_and_told_as_that(tmp_path):
 
     image, std = posterior.filled(operator)
     np.testing.assert_array_equal(std, posterior.std)
-    beyond = [np.abs(data - np.asarray(operator(x))[..., 0]) / operator.rounding[..., 0] for x in (posterior.mean, image)]  # fmt: skip
+    beyond = [np.abs(data - np.asarray(operator(x))[..., 0]) / operator.noise.allowed for x in (posterior.mean, image)]  # fmt: skip
     assert beyond[0].max() > 1.2
     # To what is left of the changes after the last; in the corner blocks few pixels stand for many numbers.
     assert beyond[1].max() < 1.02
@@ -248,7 +248,7 @@ def test_the_file_of_a_picture_is_that_of_the_truth_within_its_rounding(subsampl
     data = np.rint(np.asarray(operator(np.float32(truth)))[..., 0])
     problem, _ = pose(data, operator=operator, noise_std=1.0, data_range=(0, 255))
     mean = np.float32(truth + np.random.default_rng(1).normal(0, 15, truth.shape)) / 255
-    allowed = operator.rounding / np.float32(255)
+    allowed = np.float32(operator.noise.allowed)[..., None] / 255
     image = np.asarray(within(problem, mean, allowed))
     beyond = [
         np.abs(problem.data - operator(x)) / allowed for x in (mean, image, truth / np.float32(255))

@@ -72,7 +72,9 @@ def add_operators(parser: argparse.ArgumentParser) -> None:
 def add_restoring(parser: argparse.ArgumentParser) -> None:
     """How `restore` and `batch` go about it."""
     parser.add_argument(
-        "--sampler", default="mclmc", help=f"{', '.join(samplers.REGISTRY)} [mclmc]"
+        "--sampler",
+        default=samplers.DEFAULT,
+        help=f"{', '.join(samplers.REGISTRY)} [{samplers.DEFAULT}]",
     )
     parser.add_argument(
         "--tile", metavar="N", type=int,

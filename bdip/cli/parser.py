@@ -16,6 +16,7 @@ from bdip.cli.options import (
     add_talking,
 )
 from bdip.cli.shells import SHELLS
+from bdip.samplers import DEFAULT
 from bdip.words import COMMANDS, top
 
 
@@ -125,7 +126,7 @@ def parser() -> Parser:
     several.add_argument(
         "--samplers",
         nargs="+",
-        default=["adam", "mclmc"],
+        default=["adam", DEFAULT],
         help="with what is added to them, as adam+jitter+average [adam mclmc]",
     )
     truth = several.add_mutually_exclusive_group()

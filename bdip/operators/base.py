@@ -4,6 +4,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
+from bdip.likelihood import Rounding
 from bdip.trees import frozen_pytree
 
 Shape = tuple[int, ...]
@@ -19,8 +20,7 @@ class Operator:
     multiplies each value of the image by a weight of its own, which leaves the grid alone.
     `complex_data` says that the channels of the data are real parts, and behind them the imaginary ones.
     `noise` is the law of the data's noise where what measures them decides it, such as rounding, and else None.
-    `rounding` is how far the data may be from A x where their noise is what rounding took away, in the data's shape, or
-    None; `rounded` says that it is there, so that χ² is at most 1 where it is right.
+    `rounded` says that this law is that of rounding, so that χ² is at most 1 where it is right.
     """
 
     @property
@@ -40,12 +40,8 @@ class Operator:
         return None
 
     @property
-    def rounding(self) -> Any:
-        return None
-
-    @property
     def rounded(self) -> bool:
-        return self.rounding is not None
+        return isinstance(self.noise, Rounding)
 
     def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         raise NotImplementedError
@@ -83,10 +79,6 @@ class Composed(Operator):
     @property
     def noise(self) -> Any:
         return self.outer.noise
-
-    @property
-    def rounding(self) -> Any:
-        return self.outer.rounding
 
     def __call__(self, image: Float[Array, "*grid C"]) -> Float[Array, "..."]:
         return self.outer(self.inner(image))

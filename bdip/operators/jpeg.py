@@ -71,17 +71,8 @@ class JPEG(Operator):
     @property
     def noise(self) -> Rounding:
         """The law of the data (n, 64): rounding to whole steps, and before it that of pixels, with τ = √(1/6)/q."""
-        return Rounding(1.0, self._pixels_std)
-
-    @property
-    def rounding(self) -> Float[np.ndarray, "n frequencies 1"]:
-        """Half a step, and the standard deviation of what the rounding of pixels makes of it."""
-        return 0.5 + self._pixels_std[..., None]
-
-    @property
-    def _pixels_std(self) -> Float[np.ndarray, "n frequencies"]:
         steps = np.asarray(self._steps, np.float64)
-        return self._of_blocks(np.sqrt(ROUNDED * PIXELS_ROUNDED) / steps)
+        return Rounding(1.0, self._of_blocks(np.sqrt(ROUNDED * PIXELS_ROUNDED) / steps))
 
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "n frequencies 1"]:
         exchanged, backwards = self.turn

@@ -8,7 +8,7 @@ from typing import Any
 
 from bdip._version import __version__
 from bdip.diagnostics.verdict import NOTHING, RHAT_LIMIT
-from bdip.posterior import Posterior
+from bdip.posterior import Posterior, cut_off
 
 Row = tuple[str, str, str]  # what, found, what would be right
 
@@ -20,9 +20,7 @@ def what(posterior: Posterior) -> str:
     settings = posterior.settings
     chains, steps = posterior.trace["chi2"].shape
     law = settings.get("noise", {})
-    noise = f"noise std {posterior.noise_std[0]:.4g}"
-    if "clipped" in law:
-        noise += ", clipped at {:.6g} and {:.6g}".format(*law["clipped"])
+    noise = f"noise std {posterior.noise_std[0]:.4g}{cut_off(law)}"
     if law.get("name") == "Rounding":
         noise = f"rounded to steps of {law['step']:.4g}"
     parts = [

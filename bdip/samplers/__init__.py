@@ -16,6 +16,7 @@ REGISTRY: dict[str, type[Sampler]] = {
     "adam": Adam,
     "gp-dip": GpDip,
 }
+DEFAULT = "mclmc"
 
 
 def is_exact(sampler: str | Sampler) -> bool:
@@ -24,11 +25,11 @@ def is_exact(sampler: str | Sampler) -> bool:
     >>> is_exact("mclmc"), is_exact(Adam(Constant(0.01)))
     (True, False)
     """
-    kind = REGISTRY.get(sampler, Mclmc) if isinstance(sampler, str) else type(sampler)
+    kind = REGISTRY.get(sampler, REGISTRY[DEFAULT]) if isinstance(sampler, str) else type(sampler)
     return kind.exact
 
 
 __all__ = [
-    "REGISTRY", "Adam", "Constant", "Cooling", "GpDip", "Mclmc", "Polynomial", "Psgld", "Sampler",
+    "DEFAULT", "REGISTRY", "Adam", "Constant", "Cooling", "GpDip", "Mclmc", "Polynomial", "Psgld", "Sampler",
     "Schedule", "Sgd", "Sgld", "is_exact", "schedule",
 ]  # fmt: skip

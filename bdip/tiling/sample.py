@@ -19,7 +19,7 @@ from bdip.networks import standard
 from bdip.operators import Operator
 from bdip.posterior import Posterior
 from bdip.progress import Interrupt, ProgressBar, deferred_interrupt
-from bdip.samplers import is_exact
+from bdip.samplers import DEFAULT, is_exact
 from bdip.settings import Settings, require
 from bdip.tiling.blend import Answer, Axes, Blend, Grid
 from bdip.tiling.record import joined_probe, probe_of, record_of, trace_of
@@ -116,7 +116,7 @@ def _prepared(
     settings: Settings | None, holdout: float | None, seed: int, **options: Any,
 ) -> tuple[Whole, dict[str, Any]]:  # fmt: skip
     """The whole, and what each tile is sampled with: all with one program, whatever holes there are in which."""
-    exact = is_exact(options.get("sampler", "mclmc"))
+    exact = is_exact(options.get("sampler", DEFAULT))
     whole = Whole.of(image, mask, described, exact, holdout, seed, grid)
     options["settings"] = whole.frugal(settings)
     if options.get("generator") is None:
