@@ -237,7 +237,9 @@ class Paired(NamedTuple):
     pairs: int
 
 
-def paired(rows: list[dict[str, Any]], variant: str, task: str, method: str) -> Paired:
+def paired(
+    rows: list[dict[str, Any]], variant: str, task: str, method: str, base: str = BASE
+) -> Paired:
     """How much better (dB) the variant is than the base on the same pictures and seeds."""
     found = {
         (row["variant"], pair(row)): row["psnr"]
@@ -245,9 +247,9 @@ def paired(rows: list[dict[str, Any]], variant: str, task: str, method: str) -> 
         if (row["task"], row["method"]) == (task, method)
     }
     differences = [
-        value - found[BASE, alike]
+        value - found[base, alike]
         for (name, alike), value in found.items()
-        if name == variant and (BASE, alike) in found
+        if name == variant and (base, alike) in found
     ]
     count = len(differences)
     if not count:
@@ -256,18 +258,20 @@ def paired(rows: list[dict[str, Any]], variant: str, task: str, method: str) -> 
     return Paired(float(np.mean(differences)), float(error), count)
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[dict[str, Any]], base: str = BASE) -> str:
     """A line a variant and task: what the sampler and the descent gain by the change."""
     lines = [HEADER]
     for variant in VARIANTS:
         for task in TASKS:
             some = [row for row in rows if (row["variant"], row["task"]) == (variant, task)]
             if some:
-                lines.append(line(variant, task, some, rows))
+                lines.append(line(variant, task, some, rows, base))
     return "\n".join(lines)
 
 
-def line(variant: str, task: str, some: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+def line(
+    variant: str, task: str, some: list[dict[str, Any]], rows: list[dict[str, Any]], base: str
+) -> str:
     """A line of the table, of the rows of this variant and task."""
     cells = [variant, task]
     for method in METHODS:
@@ -276,19 +280,19 @@ def line(variant: str, task: str, some: list[dict[str, Any]], rows: list[dict[st
             values = [row[name] for row in own]
             digits = 2 if name in ("psnr", "last") else 3
             cells.append(f"{np.mean(values):.{digits}f}" if values else "–")
-        gain = paired(rows, variant, task, method)
+        gain = paired(rows, variant, task, method, base)
         error = "" if np.isnan(gain.error) else f" ± {gain.error:.2f}"
-        told = f"{gain.mean:+.2f}{error} ({gain.pairs})" if gain.pairs and variant != BASE else "–"
+        told = f"{gain.mean:+.2f}{error} ({gain.pairs})" if gain.pairs and variant != base else "–"
         cells.insert(len(cells) - (1 if method == "adam" else 2), told)
     return "| " + " | ".join(cells) + " |"
 
 
-def figure(rows: list[dict[str, Any]], path: Path) -> None:
+def figure(rows: list[dict[str, Any]], path: Path, base: str = BASE) -> None:
     """A panel a task, a line a variant: decibels from the base's mean of the same picture; small dots are runs, large ones their means."""
     from matplotlib import pyplot
 
     bases = {
-        pair(row): row["psnr"] for row in rows if (row["variant"], row["method"]) == (BASE, "mclmc")
+        pair(row): row["psnr"] for row in rows if (row["variant"], row["method"]) == (base, "mclmc")
     }
     rows = [row for row in rows if pair(row) in bases]
     tasks = [task for task in TASKS if any(row["task"] == task for row in rows)]
@@ -311,7 +315,7 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
         axis.axvline(0, color="#666666", linewidth=0.8, zorder=0)
         axis.set(
             title=task,
-            xlabel=f"dB from the {BASE}’s mean",
+            xlabel=f"dB from the mean of the {base}",
             yticks=range(len(variants)),
             yticklabels=variants,
         )
@@ -329,6 +333,7 @@ def main() -> None:
     """Run what is asked for and not there yet, write each row, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--base", default=BASE, choices=list(VARIANTS), help=f"[{BASE}]")
     parser.add_argument("--tasks", nargs="+", default=["denoise"], choices=TASKS)
     parser.add_argument("--methods", nargs="+", default=["mclmc"], choices=METHODS)
     parser.add_argument("--pictures", nargs="+", default=list(PICTURES))
@@ -345,7 +350,7 @@ def main() -> None:
     if options.quick:
         pictures, pixels, steps = pictures[:1], 48, 600
     asked = product(
-        options.seeds, [BASE, *options.variants], options.tasks, options.methods, pictures
+        options.seeds, [options.base, *options.variants], options.tasks, options.methods, pictures
     )
     for seed, variant, task, method, picture in asked if options.variants else ():
         name = GP if task == "gp" else f"set11/{picture}"
@@ -355,9 +360,9 @@ def main() -> None:
             record.save(options.name, [*record.kept(options.name), row])
             print(f"{' · '.join(map(str, key))}: {row['psnr']:.2f} dB", flush=True)
     rows = record.kept(options.name)
-    print(table(rows))
+    print(table(rows, options.base))
     if options.figure:
-        figure(rows, options.figure)
+        figure(rows, options.figure, options.base)
 
 
 if __name__ == "__main__":
