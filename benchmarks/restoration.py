@@ -67,7 +67,8 @@ PROTOCOLS = {
     "full": Protocol(None, 5, 128, None, 3000, 20_000),
 }
 METHODS = ("classical", "dip", "gp-dip", "bdip")
-NO_SKIPS = "bdip-no-skips"  # on request: the same sampler with the descent's network, but no skip connections
+# On request: the same sampler with the descent's network, but no skip connections; and in four chains, each a quarter as long.
+NO_SKIPS, CHAINS = "bdip-no-skips", "bdip-4-chains"
 ORACLE = "dip (oracle)"
 SKIPS = 4  # channels of the hourglass, the network of the others' papers
 SCORES = {"psnr": "", "psnr_filled": ", data put back"}
@@ -110,11 +111,11 @@ def judged_by(task: str) -> Callable[[Image], Image]:
 
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
-    ours = run in ("bdip", NO_SKIPS)
+    ours, chains = run in ("bdip", NO_SKIPS, CHAINS), 4 if run == CHAINS else 1
     fixed = {} if ours else {"steps": protocol.steps}
     scales = protocol.scales
     hourglass = sized(scales, protocol.channels, 0 if ours else SKIPS)
-    generator = sized(scales) if run == "bdip" else hourglass
+    generator = sized(scales) if run in ("bdip", CHAINS) else hourglass
     data, operator = degraded.data, degraded.operator
     noise: dict[str, Any] = {"noise_std": degraded.noise_std}
     if ours and degraded.coded is not None:
@@ -126,7 +127,7 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     posterior, curve, best = followed(
         data, degraded.mask, clean, operator=operator, **noise,
         sampler="mclmc" if ours else {"dip": "adam+jitter+average"}.get(run, run), seed=seed,
-        generator=generator, **(fixed or {"max_steps": protocol.most}),
+        generator=generator, chains=chains, **(fixed or {"max_steps": protocol.most // chains}),
     )  # fmt: skip
     told = {
         "seconds": perf_counter() - started, "steps": int(curve["step"][-1]),
@@ -348,7 +349,9 @@ def main() -> None:
     parser.add_argument("--protocol", default="cpu", choices=list(PROTOCOLS))
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--pictures", nargs="+", help="those whose names end so [all of the task]")
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=(*METHODS, NO_SKIPS))
+    parser.add_argument(
+        "--methods", nargs="*", default=list(METHODS), choices=(*METHODS, NO_SKIPS, CHAINS)
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--pixels", type=int, help="a side [the protocol's]")
     parser.add_argument("--name", default="restoration", help="of the file in results/")
