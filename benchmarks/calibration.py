@@ -53,6 +53,7 @@ def posterior_draws(
 
 METHODS: dict[str, Callable[..., Any]] = {
     "mclmc": partial(posterior_draws, "mclmc"),
+    "mclmc, 4 chains": partial(posterior_draws, "mclmc", chains=4, max_steps=15_000),
     f"mclmc, {HELD_OUT:.0%} held out": partial(posterior_draws, "mclmc", holdout=HELD_OUT),
     "psgld": partial(posterior_draws, "psgld"),
     "sgld": partial(posterior_draws, "sgld", steps=FIXED_STEPS),
@@ -81,7 +82,7 @@ def measure(
     row = {"method": method, "picture": picture, "task": task, "seed": seed, "seconds": seconds}
     if isinstance(found, bdip.Posterior):
         draws = found.draws.reshape(-1, *clean.shape)
-        told = {"steps": found.trace["chi2"].shape[1], **found.diagnostics}
+        told = {"steps": found.trace["chi2"].size, **found.diagnostics}
         told["stopped"], told["warmup"] = found.settings.get("stopped"), found.warmup
         told["interval_coverage_0.9"] = within(clean, found.interval(0.9))
         mean, spread = found.mean, found.std
