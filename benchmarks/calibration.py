@@ -82,7 +82,7 @@ def measure(
     row = {"method": method, "picture": picture, "task": task, "seed": seed, "seconds": seconds}
     if isinstance(found, bdip.Posterior):
         draws = found.draws.reshape(-1, *clean.shape)
-        told = {"steps": found.trace["chi2"].size, **found.diagnostics}
+        told: dict[str, Any] = {"steps": found.trace["chi2"].size, **found.diagnostics}
         told["stopped"], told["warmup"] = found.settings.get("stopped"), found.warmup
         told["interval_coverage_0.9"] = within(clean, found.interval(0.9))
         mean, spread = found.mean, found.std
