@@ -53,13 +53,13 @@ def posterior_draws(
 
 METHODS: dict[str, Callable[..., Any]] = {
     "mclmc": partial(posterior_draws, "mclmc"),
-    "mclmc, 4 chains": partial(posterior_draws, "mclmc", chains=4, max_steps=15_000),
     f"mclmc, {HELD_OUT:.0%} held out": partial(posterior_draws, "mclmc", holdout=HELD_OUT),
     "psgld": partial(posterior_draws, "psgld"),
     "sgld": partial(posterior_draws, "sgld", steps=FIXED_STEPS),
     "gp-dip": partial(posterior_draws, "gp-dip", steps=FIXED_STEPS),
     "dropout": baselines.dropout,
     "ensemble": baselines.ensemble,
+    "mclmc, 4 chains": partial(posterior_draws, "mclmc", chains=4, max_steps=15_000),
 }
 
 
@@ -163,11 +163,12 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
         "#D55E00",
         "#CC79A7",
         "#E69F00",
+        "#7F3C8D",
     )  # Okabe & Ito
     for axis, (task, (std, share)) in zip(axes, TASKS.items(), strict=True):
         axis.plot([0, 1], [0, 1], color="#666666", linestyle=":", linewidth=1)
         for (method, marker), colour in zip(
-            zip(METHODS, "o*s^Dvx", strict=True), colours, strict=True
+            zip(METHODS, "o*s^DvxP", strict=True), colours, strict=True
         ):
             some = [r["reliability"] for r in rows if (r["method"], r["task"]) == (method, task)]
             if some:
