@@ -14,7 +14,7 @@ is what it should be, s² tr(A C Aᵀ)/n + ε².
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -70,8 +70,9 @@ def through(operator: Operator, answer: Answer) -> Filled:
     """
     low, high = answer.data_range
     problem, units = pose(
-        answer.data, operator=operator, noise_std=(high - low) * ROUNDING, data_range=(low, high),
-        channel_axis=answer.data_axis, spatial_axes=answer.spatial_axes,
+        answer.data, operator=operator, data_range=(low, high), channel_axis=answer.data_axis,
+        noise_std=None if operator.rounded else (high - low) * ROUNDING,
+        spatial_axes=answer.spatial_axes,
     )  # fmt: skip
     mean = units.unit(answer.mean)
     if mean.shape != problem.image_shape:
@@ -80,10 +81,8 @@ def through(operator: Operator, answer: Answer) -> Filled:
             f"{mean.shape}: pass the one that was sampled with."
         )
     if operator.rounded:
-        allowed = jnp.asarray(operator.noise.allowed / (high - low), jnp.float32)
-        if allowed.ndim < problem.data.ndim:  # one number a value, for all channels
-            allowed = allowed[..., None]
-        return Filled(units.image(within(problem, mean, allowed)), answer.std)
+        law: Any = problem.noise  # the operator's, in the unit range
+        return Filled(units.image(within(problem, mean, jnp.asarray(law.allowed))), answer.std)
     draws = units.unit(answer.draws.reshape(-1, *answer.mean.shape))
     image, std = fill(problem, mean, draws, jax.random.key(0))
     return Filled(units.image(image), units.spread(std))

@@ -133,7 +133,6 @@ VARIANTS: dict[str, Change] = {
     "no skips, error / 2": Change({"channels_skip": 0}, error=0.5),
     "2 chains, half as long": Change(options={"chains": 2}),
     "4 chains, a quarter as long": Change(options={"chains": 4}),
-    "pyramid, 2 chains, half as long": Change(bdip.Pyramid(), options={"chains": 2}),
     "pyramid, 4 chains, a quarter as long": Change(bdip.Pyramid(), options={"chains": 4}),
 }
 PICTURES = ("peppers256", "house", "barbara")

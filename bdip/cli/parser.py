@@ -127,7 +127,7 @@ def parser() -> Parser:
         "--samplers",
         nargs="+",
         default=["adam", DEFAULT],
-        help="with what is added to them, as adam+jitter+average [adam mclmc]",
+        help=f"with what is added to them, as adam+jitter+average [adam {DEFAULT}]",
     )
     truth = several.add_mutually_exclusive_group()
     truth.add_argument("--clean", metavar="FILE", help="the true image")
