@@ -64,7 +64,7 @@ def sample(
     weight_precision: float | None = None,
     memory_limit: float | None = None,
     holdout: float | None = None,
-    chains: int = 1,
+    chains: int | None = None,
     seed: int = 0,
     devices: int | Sequence[jax.Device] | None = None,
     progress: bool = True,
@@ -97,15 +97,17 @@ def sample(
         generator: a name from `bdip.networks.REGISTRY` or an object such as `bdip.Pyramid(channels=24)`. By default
             `bdip.Pyramid()`, with `last_activation="softsign"` where holes are wide, and `bdip.Hourglass()`, the network of their papers, of descents and "gp-dip".
         sampler: "mclmc", "psgld", "sgld", or to compare with "sgd", "adam", "gp-dip"; or an object.
-        settings: a `bdip.Settings`; `steps`, `max_steps`, `target_mcse`, `warmup`, `draws`,
+        settings: a `bdip.Settings`; `steps`, `max_steps`, `chains`, `target_mcse`, `warmup`, `draws`,
             `weight_precision` and `memory_limit` beside it replace its own.
         steps: steps of each chain. By default a sampler of the posterior ends by itself: where the Monte
-            Carlo error of the mean is `target_mcse` of its standard deviation, or after `max_steps`.
+            Carlo error of the mean is `target_mcse` of its standard deviation, or after `max_steps` of all chains
+            together.
         step_size: ε, a number or a schedule such as `bdip.samplers.Polynomial(a, b, gamma)`.
         temperature: T; 1 is the posterior, 0 is descent.
         holdout: share of the observed pixels, such as 0.02, that the sampler is not shown; the answer is
             then checked on what was measured there. σ and the data range are still those of all.
-        chains: independent chains, each with its own weights and latent, averaged together.
+        chains: independent chains, each with its own weights and latent, averaged together; by default 4 where they
+            end by themselves, and 1 of a fixed length.
         seed: the same seed gives the same answer on the same machine.
         devices: where the chains run, side by side, one a device: how many of JAX's local devices,
             or which. All of them by default, or JAX's default device where you have set one. It
@@ -150,7 +152,7 @@ def sample(
     )  # fmt: skip
     with fleet.home(job.places), _kept_by(checkpoint, job) as keeper:
         notes = job.units.reported + (keeper.notes if keeper else ())
-        with closing(ProgressBar(job.chains * job.resolved.steps, progress, notes)) as bar:
+        with closing(ProgressBar(job.resolved.all_steps, progress, notes)) as bar:
             started = _start(job)
             course = driving.course_of(started.runs, job.resolved)
             with kept_programs():
@@ -186,7 +188,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
 
     The memory is that of the compiled program; of an image beyond all bounds it is a lower bound,
     without compiling. The time is that of a few steps which are really taken, after compiling,
-    times their number, or times `max_steps` where a chain may end by itself before. A run that does
+    times their number, or times `max_steps` where the chains may end by themselves before. A run that does
     not fit is told by `fits`, with times of NaN.
 
     Example:
@@ -203,7 +205,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
             speed = _speed(started.runs[0])
     except TooLargeError as error:
         return Estimate(error.needed, error.available)
-    steps = job.chains * job.resolved.steps
+    steps = job.resolved.all_steps
     return Estimate(started.needed, started.available, steps, started.seconds, steps / speed, speed)
 
 
@@ -231,7 +233,7 @@ def _start(job: Job) -> _Started:
     Side by side on several devices they are compiled by their first step, and what they need is
     a lower bound: what they hold.
     """
-    steps, chains = job.resolved.steps, job.chains
+    steps, chains = job.resolved.steps, job.resolved.chains
     available = memory.available(job.settings.memory_limit)
     with kept_programs(), without_collection():
         key = jax.random.key(job.seed)

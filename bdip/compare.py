@@ -74,8 +74,8 @@ def compare(
     "+decay" (a prior of λ = 1 on the weights): "adam+jitter+average" is the recipe of the Deep Image Prior.
 
     `clean` is the true image, in the same units, for the PSNR; without it only χ² is followed. The
-    other `options` are those of `bdip.sample`, whose errors are raised. An interrupted method is
-    the last. Raises SettingsError where what is added has no such name.
+    other `options` are those of `bdip.sample`, whose errors are raised, but for `chains`, which are 1 by default. An
+    interrupted method is the last. Raises SettingsError where what is added has no such name.
     """
     for name in samplers:
         _parts(name)  # refused before hours of the others
@@ -99,7 +99,7 @@ def follow(
     scores: Mapping[str, Score] | None = None,
     **options: Any,
 ) -> tuple[Posterior, Curve]:
-    """`bdip.sample`, and its curve, as in `Comparison`.
+    """`bdip.sample`, of one chain by default, and its curve, as in `Comparison`.
 
     Each of the other `scores` of an image against the truth is in the curve as "NAME of draw" and "NAME of mean".
     """
@@ -112,6 +112,8 @@ def follow(
         images = (np.array(progress.image), np.array(progress.mean)) if clean is not None else ()
         seen.append((progress.step, progress.chi2, *images))
 
+    if options.get("chains") is None:
+        options["chains"] = 1  # of which the curve is
     posterior = sample(
         image, mask, sampler=sampler, settings=replace(Settings(block=block), **extras),  # type: ignore[arg-type]
         callback=look, **options,

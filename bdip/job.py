@@ -27,7 +27,7 @@ from bdip.settings import Resolved, Settings, SettingsError, require
 
 # Arguments of `sample` that replace those of its settings.
 SHORTCUTS = (
-    "steps", "max_steps", "target_mcse", "warmup", "draws", "weight_precision", "memory_limit",
+    "steps", "max_steps", "chains", "target_mcse", "warmup", "draws", "weight_precision", "memory_limit",
 )  # fmt: skip
 # σ (unit range) below which the default step size after the warm-up is smaller in proportion: what a
 # step adds to χ² grows with what the data know. At this σ the default was chosen (docs/decisions/0006, 0013).
@@ -46,7 +46,6 @@ class Job(NamedTuple):
     stored: int  # draws of a chain
     settings: Settings
     resolved: Resolved
-    chains: int
     places: list[jax.Device]
     seed: int
     holdout: float | None
@@ -56,13 +55,12 @@ class Job(NamedTuple):
 def prepare(
     image: ArrayLike, mask: ArrayLike | None, *, generator: str | Generator | None,
     sampler: str | Sampler, settings: Settings | None, step_size: float | samplers.Schedule | None,
-    temperature: float | None, holdout: float | None, chains: int, seed: int,
+    temperature: float | None, holdout: float | None, seed: int,
     devices: int | Sequence[jax.Device] | None, **options: Any,
 ) -> Job:  # fmt: skip
     """The names as objects and the arrays as a problem; TooLargeError where that is hopeless."""
     given = {name: options.pop(name) for name in SHORTCUTS}
     chosen = replace(settings or Settings(), **{k: v for k, v in given.items() if v is not None})
-    require(chains >= 1, "chains", chains, "at least 1")
     kind = _kind(sampler, samplers.REGISTRY, "sampler")
     places = fleet.choose(devices)
     resolved = chosen.resolve(kind.exact, kind.uncertain, kind.input_jitter)
@@ -82,9 +80,9 @@ def prepare(
         if holdout is not None:
             problem, measured = hide(problem, holdout, jax.random.key(seed))
         sampler = _sampler(sampler, problem, resolved, step_size, temperature)
-        plan, stored = _plan(resolved, problem, chains, sampler)
+        plan, stored = _plan(resolved, problem, sampler)
     return Job(
-        problem, units, network, sampler, plan, stored, chosen, resolved, chains, places, seed,
+        problem, units, network, sampler, plan, stored, chosen, resolved, places, seed,
         holdout, measured,
     )  # fmt: skip
 
@@ -133,7 +131,6 @@ def identity_of(job: Job) -> dict[str, Any]:
         "generator": described(job.network),
         "sampler": sampler,
         **{name: described(value) for name, value in job.resolved._asdict().items()},
-        "chains": job.chains,
         "seed": int(job.seed),
         "holdout": described(job.holdout),
     }
@@ -248,9 +245,9 @@ def _warmup(settings: Resolved) -> int:
     return settings.warmup or 0
 
 
-def _plan(settings: Resolved, problem: Problem, chains: int, sampler: Sampler) -> tuple[Plan, int]:
+def _plan(settings: Resolved, problem: Problem, sampler: Sampler) -> tuple[Plan, int]:
     """The chain's numbers, and how many draws each chain stores within the memory bound."""
-    affordable = settings.draws_memory // (4 * math.prod(problem.image_shape) * chains)
+    affordable = settings.draws_memory // (4 * math.prod(problem.image_shape) * settings.chains)
     room, jitter = min(settings.draws, affordable), settings.input_jitter or None
     warmup, average, cycle = _warmup(settings), settings.output_average, sampler.cycle
     if settings.target_mcse is not None:

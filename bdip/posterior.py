@@ -353,9 +353,7 @@ class Posterior(Views):
                 f"{found['chi2_first']:.3f} then {found['chi2_second']:.3f} in their two halves"
             )
         else:
-            lines.append(
-                "χ²        none: nothing was kept, and the image is the last of the warm-up"
-            )
+            lines.append("χ²        none: nothing was kept, and the image is of the last step done")
         if np.isfinite(self.std).any():
             lines.append(
                 f"std       median {np.nanmedian(self.std):.4g}, "
@@ -411,7 +409,7 @@ class Posterior(Views):
         )
         if stopped["reached"]:
             return [f"length    enough: {found}, as asked ({100 * target:.1f} %)"]
-        budget = f"length    max_steps = {settings['steps']} came first: {found}; asked were"
+        budget = f"length    max_steps = {settings['max_steps']} came first: {found}; asked were"
         return [f"{budget} {100 * target:.1f} % and {settings['target_rhat']:.2f}"]
 
     @property

@@ -121,14 +121,14 @@ class Converging:
         return self.reached or all(run.done == run.steps for run in self.runs)
 
     def record(self) -> dict[str, Any]:
-        """Steps done or, where cut short, allowed; the warm-up that was found; and why it ended."""
+        """Steps of each chain done or, where cut short, allowed, and of all the most; the warm-up found; why it ended."""
         found = None
         if self.judgement is not None:
             found = {**self.judgement._asdict(), "reached": self.reached}
         return {
             "steps": self.done if self.finished else self.budget,
             "warmup": self.runs[0].plan.warmup,
-            "max_steps": self.budget,
+            "max_steps": self.budget * sum(run.width for run in self.runs),
             "stopped": found,
         }
 

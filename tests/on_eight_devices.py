@@ -182,7 +182,7 @@ def ways_out():
 
 def cut_short_and_resumed():
     """Runs cut in their first and in their second round, resumed on as many devices and on others."""
-    endless = {"steps": None, "warmup": None, "max_steps": 600, "target_mcse": 0.5}
+    endless = {"steps": None, "warmup": None, "max_steps": 1800, "target_mcse": 0.5}
     rounds = {"first": (1, 20), "second": (2, 20)}
     arrays, complete = {}, []
     with tempfile.TemporaryDirectory() as folder:

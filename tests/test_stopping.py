@@ -38,13 +38,13 @@ def first_look(monkeypatch):
 
 
 # Their first looks come where the error is 1.1 times as large as asked for.
-@pytest.mark.parametrize(("target", "first"), [(0.15, 432), (0.07, 2000)])
+@pytest.mark.parametrize(("target", "chains", "first"), [(0.15, 1, 432), (0.07, 4, 500)])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_error_of_the_mean_is_what_was_asked_for_where_a_chain_ends(
-    target, first, seed, first_look
+def test_the_error_of_the_mean_is_what_was_asked_for_where_chains_end(
+    target, chains, first, seed, first_look
 ):
     first_look(first)
-    found = run(target_mcse=target, seed=seed)
+    found = run(target_mcse=target, chains=chains, seed=seed)
     assert found.settings["stopped"]["reached"]
     assert found.complete
     # 256 independent pixels: the root mean square of their errors is known to 1/√512, 4 %. The chain ends at the
@@ -52,7 +52,7 @@ def test_the_error_of_the_mean_is_what_was_asked_for_where_a_chain_ends(
     error = np.sqrt(np.mean((found.mean - POSTERIOR_MEAN) ** 2) * CURVATURE)
     assert 0.6 * target < error < 1.3 * target
     # AR(1) with a = 1 − εl/2 = 0.85 has 2 (1 + a)/(2 (1 − a)) = 12.3 steps to an effective draw.
-    steps = (found.settings["steps"] - found.warmup) / 12.3
+    steps = chains * (found.settings["steps"] - found.warmup) / 12.3
     assert 1.2**-2 * target**-2 < steps * 1.3
 
 
@@ -87,8 +87,9 @@ def test_a_fall_of_chi2_after_the_warm_up_makes_the_chain_keep_from_there_on():
 
 def test_where_the_budget_is_spent_first_it_is_said():
     found = run(max_steps=700, target_mcse=0.01)
-    assert found.settings["steps"] == found.settings["max_steps"] == 700
-    assert found.trace["chi2"].shape == (1, 700)
+    assert found.settings["steps"] == 175
+    assert found.settings["max_steps"] == 700
+    assert found.trace["chi2"].shape == (4, 175)
     assert found.complete
     assert not found.settings["stopped"]["reached"]
     assert "max_steps = 700 came first" in found.summary()
@@ -98,16 +99,56 @@ def test_where_the_budget_is_spent_first_it_is_said():
 def test_a_chain_that_is_interrupted_is_incomplete():
     found = run(max_steps=5000, target_mcse=1e-3, time_limit=1e-9)
     assert not found.complete
-    assert "stopped after 1 of 5000 steps" in found.summary()
+    assert "stopped after 1 of 1250 steps" in found.summary()
+
+
+def test_a_run_that_is_interrupted_in_the_warm_up_has_the_mean_of_the_chains_last_images():
+    last = {}
+
+    def look(progress):
+        last[progress.chain] = np.array(progress.image)[..., 0]
+        if len(last) == 3:  # the fourth chain has done nothing yet
+            raise KeyboardInterrupt
+
+    found = run(callback=look)
+    assert not found.complete
+    np.testing.assert_allclose(found.mean, np.mean(list(last.values()), axis=0), rtol=1e-5)
+    assert np.isnan(found.std).all()
 
 
 def test_several_chains_go_in_step_and_are_judged_together():
-    one, four = run(**SOON), run(**SOON, chains=4)
+    one, four = run(**SOON, chains=1), run(**SOON)
     steps = four.trace["chi2"].shape
     assert steps[0] == 4
     assert np.isfinite(four.trace["chi2"]).all()
     assert steps[1] < one.trace["chi2"].shape[1]
     assert four.probe.shape[0] == four.draws.shape[0] == 4
+    assert four.draws.shape[1] <= 25 < one.draws.shape[1] <= 100
+
+
+# What a run resolves to: chains, steps of each, draws of each.
+LENGTHS = {
+    "by itself": ({}, (4, 15_000, 25)),
+    "by itself, of one chain": ({"chains": 1}, (1, 60_000, 100)),
+    "by itself, of six": ({"chains": 6, "max_steps": 50}, (6, 8, 17)),
+    "fewer steps than chains": ({"max_steps": 3}, (3, 1, 34)),
+    "draws asked for": ({"draws": 60}, (4, 15_000, 60)),
+    "a fixed length": ({"steps": 90}, (1, 90, 100)),
+    "a fixed length of three": ({"steps": 90, "chains": 3}, (3, 90, 100)),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_the_chains_share_the_budget_of_a_run_that_ends_by_itself(name):
+    options, expected = LENGTHS[name]
+    found = bdip.Settings(**options).resolve(exact=True, uncertain=True, input_jitter=0.0)
+    assert (found.chains, found.steps, found.draws) == expected
+    assert found.all_steps == found.chains * found.steps
+
+
+def test_a_descent_is_one_chain():
+    found = bdip.Settings().resolve(exact=False, uncertain=False, input_jitter=0.0)
+    assert (found.chains, found.steps) == (1, 3000)
 
 
 def test_a_length_or_a_warm_up_that_is_given_is_kept_to():
@@ -227,6 +268,13 @@ def test_too_few_draws_judge_nothing():
             {"settings": bdip.Settings(), "warmup": 60000},
             "warmup is 60000: expected from 0 to max_steps",
         ),
+        (
+            {"warmup": 15_000},
+            "warmup is 15000: expected below 15000, the steps of each of 4 chains",
+        ),
+        ({"max_steps": 3, "chains": 4}, "max_steps is 3: expected at least 1 for each of 4 chains"),
+        ({"chains": 0}, "chains is 0: expected at least 1"),
+        ({"chains": 1.5}, "chains is 1.5: expected a whole number"),
     ],
 )
 def test_targets_out_of_range_are_refused(options, message):

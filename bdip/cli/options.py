@@ -6,6 +6,7 @@ import bdip
 from bdip import networks, samplers
 from bdip.cli.presets import COST, PRESETS
 from bdip.given_noise import SAMPLED
+from bdip.settings import CHAINS
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +117,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="steps a chain [until the mean is known]")
     parser.add_argument(
         "--max-steps", type=int, metavar="N",
-        help=f"without --steps, stop after so many in any case [{defaults.max_steps}]",
+        help=f"without --steps, stop after so many of all chains in any case [{defaults.max_steps}]",
     )  # fmt: skip
     parser.add_argument(
         "--target-mcse", type=float, metavar="SHARE",
@@ -124,7 +125,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         f"standard deviation [{defaults.target_mcse:g}]",
     )  # fmt: skip
     parser.add_argument("--warmup", type=int, help="steps not averaged [found; 40 %% of --steps]")
-    parser.add_argument("--chains", type=int, default=1, help="independent chains [1]")
+    parser.add_argument(
+        "--chains", type=int, help=f"independent chains [{CHAINS}; 1 with --steps, and in compare]"
+    )
     parser.add_argument("--seed", type=int, default=0, help="[0]")
     parser.add_argument("--devices", metavar="N", type=int, help="run chains on N devices [all]")
     parser.add_argument(
