@@ -265,7 +265,8 @@ class Run:
         """The probe so far (k, m, h, w, C), on the host."""
         axes = len(self.problem.image_shape)
         found = np.asarray(self.kept.probe[_first(self.stored("probe"), axes)])
-        return found.reshape(-1, *found.shape[-1 - axes :])[: self.width]
+        chains = math.prod(found.shape[: -1 - axes])  # -1 cannot be told where there is no draw
+        return found.reshape(chains, *found.shape[-1 - axes :])[: self.width]
 
     def _move(self, length: int) -> Trace:
         """Do `length` steps on the device, and bring their trace to the host."""

@@ -215,7 +215,7 @@ class Converging:
                     run.thin_out(store)
         if self.kept >= look or self.done == self.budget:
             self.look = math.ceil(LOOKS_GROW * look)
-            if self._still_falls():
+            if self.kept <= self.budget - self.done and self._still_falls():
                 for run in self.runs:
                     run.keep_from_here()
                 self.look = FIRST_LOOK
@@ -229,10 +229,10 @@ class Converging:
         return {store: self.runs[0].full_at(store) for store in STORES}
 
     def _still_falls(self) -> bool:
-        """Whether χ² of the kept steps surely falls: then they belong to the warm-up."""
+        """Whether χ² of the kept steps surely falls: then they belong to the warm-up, if there are as many to come."""
         run = self.runs[0]
         kept = kept_steps(self._chi2(), run.plan.warmup, run.sampler.cycle)
-        return self.done < self.budget and falls(chi2_blocks(kept), LEAST_CHI2_FALL)
+        return falls(chi2_blocks(kept), LEAST_CHI2_FALL)
 
     def _good_enough(self) -> bool:
         found, target = self.judgement, self.target

@@ -85,6 +85,24 @@ def test_a_fall_of_chi2_after_the_warm_up_makes_the_chain_keep_from_there_on():
     )  # of 256 pixels: χ² is 0.2 to 1 where it is stationary, and 40,000 at the start
 
 
+def test_what_is_kept_is_not_given_up_for_fewer_steps_than_it_has(monkeypatch):
+    monkeypatch.setattr(stopping, "falls", lambda *_: True)
+    monkeypatch.setattr(Converging, "_good_enough", lambda _: False)
+    found = run(chains=1, max_steps=3000, warmup=100)
+    # Looks are at 300, 360, 432, ... kept steps; each gives up what there is, as long as as many can follow.
+    left = found.settings["steps"] - found.warmup
+    assert 100 + 4 * 300 <= found.warmup
+    assert 300 <= left < 600
+
+
+def test_a_budget_of_hardly_any_steps_is_spent_and_judges_nothing():
+    found = run(max_steps=16)
+    assert found.complete
+    assert found.trace["chi2"].shape == (4, 4)
+    assert found.draws.shape[:2] == (4, 0)
+    assert found.settings["stopped"] == {"mcse": np.inf, "rhat": np.inf, "reached": False}
+
+
 def test_where_the_budget_is_spent_first_it_is_said():
     found = run(max_steps=700, target_mcse=0.01)
     assert found.settings["steps"] == 175
