@@ -52,14 +52,16 @@ def posterior_draws(
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    "mclmc": partial(posterior_draws, "mclmc"),
-    f"mclmc, {HELD_OUT:.0%} held out": partial(posterior_draws, "mclmc", holdout=HELD_OUT),
-    "psgld": partial(posterior_draws, "psgld"),
+    "mclmc": partial(posterior_draws, "mclmc", chains=1),
+    f"mclmc, {HELD_OUT:.0%} held out": partial(
+        posterior_draws, "mclmc", holdout=HELD_OUT, chains=1
+    ),
+    "psgld": partial(posterior_draws, "psgld", chains=1),
     "sgld": partial(posterior_draws, "sgld", steps=FIXED_STEPS),
     "gp-dip": partial(posterior_draws, "gp-dip", steps=FIXED_STEPS),
     "dropout": baselines.dropout,
     "ensemble": baselines.ensemble,
-    "mclmc, 4 chains": partial(posterior_draws, "mclmc", chains=4, max_steps=15_000),
+    "mclmc, 4 chains": partial(posterior_draws, "mclmc"),  # what `bdip.sample` does by itself
 }
 
 

@@ -33,7 +33,7 @@ GENERATOR = bdip.Hourglass(
 KINDS: dict[str, dict[str, Any]] = {
     "fixed length": {"steps": 1600},
     "two chains": {"steps": 800, "chains": 2},
-    "ends by itself": {"max_steps": 1600, "target_mcse": 0.01},
+    "ends by itself": {"max_steps": 1600, "target_mcse": 0.01, "chains": 1},
 }
 KEPT = ("mean", "std", "draws", "probe")
 MEMORY = Path(

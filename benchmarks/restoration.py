@@ -7,8 +7,8 @@
     python -m benchmarks.restoration --protocol full                           # the papers' sizes, for a GPU
     python -m benchmarks.restoration --methods --sheets build/sheets           # tables and pictures of what is there
 
-Tasks are those of `degrading.py`; noise, masks and weights are new for each seed. No setting of `bdip` looks at the truth: it runs with its
-defaults until it ends by itself. "dip (oracle)" is the Deep Image Prior's recipe (Adam, 0.01, jitter 1/30), of whose outputs and averages the
+Tasks are those of `degrading.py`; noise, masks and weights are new for each seed. No setting of ours looks at the truth: `bdip-4-chains` runs with the
+defaults until it ends by itself, and `bdip`, on request, in one chain for as many steps. "dip (oracle)" is the Deep Image Prior's recipe (Adam, 0.01, jitter 1/30), of whose outputs and averages the
 best one *with the truth at hand* is taken; "dip" is the last average. Rows are kept in `results/NAME.json`, a run adds those that are not there;
 two runs at once need two names, and `--merge` joins them.
 """
@@ -66,9 +66,10 @@ PROTOCOLS = {
     "long": Protocol(128, 4, 48, None, 11_000, 60_000),
     "full": Protocol(None, 5, 128, None, 3000, 20_000),
 }
-METHODS = ("classical", "dip", "gp-dip", "bdip")
-# On request: the same sampler with the descent's network, but no skip connections; and in four chains, each a quarter as long.
-NO_SKIPS, CHAINS = "bdip-no-skips", "bdip-4-chains"
+CHAINS, ONE = "bdip-4-chains", "bdip"
+METHODS = ("classical", "dip", "gp-dip", CHAINS)
+# On request: one chain, of the same network, and of the descent's without skip connections.
+NO_SKIPS = "bdip-no-skips"
 ORACLE = "dip (oracle)"
 SKIPS = 4  # channels of the hourglass, the network of the others' papers
 SCORES = {"psnr": "", "psnr_filled": ", data put back"}
@@ -111,11 +112,11 @@ def judged_by(task: str) -> Callable[[Image], Image]:
 
 def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, seed: int) -> Restored:
     """The images of a method of ours by name, each with what it tells."""
-    ours, chains = run in ("bdip", NO_SKIPS, CHAINS), 4 if run == CHAINS else 1
+    ours = run in (ONE, NO_SKIPS, CHAINS)
     fixed = {} if ours else {"steps": protocol.steps}
     scales = protocol.scales
     hourglass = sized(scales, protocol.channels, 0 if ours else SKIPS)
-    generator = sized(scales) if run in ("bdip", CHAINS) else hourglass
+    generator = sized(scales) if run in (ONE, CHAINS) else hourglass
     data, operator = degraded.data, degraded.operator
     noise: dict[str, Any] = {"noise_std": degraded.noise_std}
     if ours and degraded.coded is not None:
@@ -127,7 +128,8 @@ def restored(run: str, clean: Image, degraded: Degraded, protocol: Protocol, see
     posterior, curve, best = followed(
         data, degraded.mask, clean, operator=operator, **noise,
         sampler="mclmc" if ours else {"dip": "adam+jitter+average"}.get(run, run), seed=seed,
-        generator=generator, chains=chains, **(fixed or {"max_steps": protocol.most // chains}),
+        generator=generator, chains=4 if run == CHAINS else 1,
+        **(fixed or {"max_steps": protocol.most}),
     )  # fmt: skip
     told = {
         "seconds": perf_counter() - started, "steps": int(curve["step"][-1]),
@@ -282,28 +284,28 @@ def by_task(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]
 
 
 def margins(rows: list[dict[str, Any]]) -> str:
-    """Of each task: bdip's mean less each other method's, with the least and the greatest of the runs.
+    """Of each task: our mean, in four chains and in one, less each other method's, with the least and the greatest of the runs.
 
     Where there is no noise on the data also of all images with these put back, by `Posterior.filled`.
     """
     lines = [
-        "| task | bdip's mean, dB, less that of | mean | least | most |",
-        "|---|---|---|---|---|",
+        "| task | mean, dB, of | less that of | mean | least | most |",
+        "|---|---|---|---|---|---|",
     ]
     for name, some in by_task(rows):
-        others = dict.fromkeys(r["method"] for r in some if r["method"] != "bdip")
-        for (score, words), method in product(SCORES.items(), others):
-            if found := gains(some, "bdip", method, score):
+        methods = dict.fromkeys(r["method"] for r in some)
+        for (score, words), ours, other in product(SCORES.items(), (CHAINS, ONE), methods):
+            if other not in (ours, CHAINS) and (found := gains(some, ours, other, score)):
                 cells = f"{averaged(found, '+')} | {min(found):+.2f} | {max(found):+.2f}"
-                lines.append(f"| {name}{words} | {method} | {cells} |")
+                lines.append(f"| {name}{words} | {ours} | {other} | {cells} |")
     return "\n".join(lines)
 
 
 def duels(rows: list[dict[str, Any]]) -> str:
-    """Of each task and picture: bdip's mean against the oracle's choice, means over the seeds."""
+    """Of each task and picture: our mean against the oracle's choice, means over the seeds."""
     lines = [
-        f"| task | picture | bdip, dB | {ORACLE}, dB | BM3D or the best peer, dB |",
-        "|---|---|---|---|---|",
+        f"| task | picture | {CHAINS}, dB | {ONE}, dB | {ORACLE}, dB | BM3D or the best peer, dB |",
+        "|---|---|---|---|---|---|",
     ]
     for name, some in by_task(rows):
         for picture in sorted({row["picture"] for row in some}):
@@ -312,7 +314,7 @@ def duels(rows: list[dict[str, Any]]) -> str:
                     [r["psnr"] for r in some if (r["picture"], r["method"]) == (picture, m)]
                     or [np.nan]
                 )
-                for m in ("bdip", ORACLE, rival(some))
+                for m in (CHAINS, ONE, ORACLE, rival(some))
             ]
             cells = " | ".join("–" if np.isnan(v) else f"{v:.2f}" for v in found)
             lines.append(f"| {name} | {picture} | {cells} |")
@@ -333,7 +335,7 @@ def sheets(rows: list[dict[str, Any]], folder: Path) -> None:
             clean = PROTOCOLS[protocol].clean(picture, pixels)
             data = TASKS[task].degrade(clean, seed).data
             shown = [("truth", clean), (task, data)]
-            for method in (rival(some), ORACLE, "bdip"):
+            for method in (rival(some), ORACLE, ONE, CHAINS):
                 key = (protocol, pixels, task, picture, seed)
                 path = kept_at(dict(zip(KEY, key, strict=False)), method)
                 if path.exists():
@@ -350,7 +352,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--pictures", nargs="+", help="those whose names end so [all of the task]")
     parser.add_argument(
-        "--methods", nargs="*", default=list(METHODS), choices=(*METHODS, NO_SKIPS, CHAINS)
+        "--methods", nargs="*", default=list(METHODS), choices=(*METHODS, ONE, NO_SKIPS)
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--pixels", type=int, help="a side [the protocol's]")

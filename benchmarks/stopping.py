@@ -1,4 +1,4 @@
-"""Does the rule stop at the right time? Each picture until it ends by itself, and the same chain for twice as long.
+"""Does the rule stop at the right time? A chain of each picture until it ends by itself, and the same one for twice as long.
 
 python -m benchmarks.stopping                                    # six crops of 64 × 64 pixels
 python -m benchmarks.stopping --lengths 10000 50000 --seeds 0 1 2 3 --name stopping-lengths      # instead, chains as long as that: is a longer one worse?
@@ -37,7 +37,7 @@ def sampled(
     clean = crop(picture, size)
     noisy = images.add_noise(clean, NOISE_STD, seed)
     started = perf_counter()
-    found = posterior_draws("mclmc", noisy, None, NOISE_STD, generator, seed, **length)
+    found = posterior_draws("mclmc", noisy, None, NOISE_STD, generator, seed, chains=1, **length)
     row = {
         "picture": picture, "seed": seed, "steps": found.settings["steps"], "warmup": found.warmup,
         "seconds": perf_counter() - started, "mean": psnr(clean, found.mean),

@@ -91,7 +91,7 @@ def test_what_is_kept_is_not_given_up_for_fewer_steps_than_it_has(monkeypatch):
     found = run(chains=1, max_steps=3000, warmup=100)
     # Looks are at 300, 360, 432, ... kept steps; each gives up what there is, as long as as many can follow.
     left = found.settings["steps"] - found.warmup
-    assert 100 + 4 * 300 <= found.warmup
+    assert found.warmup >= 100 + 4 * 300
     assert 300 <= left < 600
 
 
