@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 from numpy.typing import ArrayLike
 
-from bdip import chain, driving, fleet, memory, recovery, samplers
+from bdip import abreast, chain, driving, fleet, memory, recovery, samplers
 from bdip.answer import assemble
 from bdip.cache import kept_programs, without_collection
 from bdip.chain import Progress, Run
@@ -32,9 +32,10 @@ TRIED_STEPS = 4  # of which an estimate takes the speed
 
 
 class _Started(NamedTuple):
-    """Chains at their start; the bytes they need and those free; the seconds it took to compile."""
+    """Chains at their start, so many of which go at once; the bytes they need and those free; the seconds it took to compile."""
 
     runs: list[Run]
+    threads: int
     needed: int
     available: int | None
     seconds: float
@@ -154,7 +155,7 @@ def sample(
         notes = job.units.reported + (keeper.notes if keeper else ())
         with closing(ProgressBar(job.resolved.all_steps, progress, notes)) as bar:
             started = _start(job)
-            course = driving.course_of(started.runs, job.resolved)
+            course = driving.course_of(started.runs, job.resolved, started.threads)
             with kept_programs():
                 ways_back = recovery.Recovery(course, job.settings.step_halvings)
                 if keeper:
@@ -202,7 +203,7 @@ def estimate(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) ->
         job = job_of(image, mask, **options)
         with fleet.home(job.places):
             started = _start(job)
-            speed = _speed(started.runs[0])
+            speed = _speed(started.runs[: started.threads])
     except TooLargeError as error:
         return Estimate(error.needed, error.available)
     steps = job.resolved.all_steps
@@ -217,13 +218,13 @@ def job_of(image: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> J
     return prepare(**{k: v for k, v in arguments.arguments.items() if k not in shown})
 
 
-def _speed(run: Run) -> float:
-    """Steps a second of a few steps; the first, which also sets up the device, if it is the only one."""
-    for length in (1, min(TRIED_STEPS, run.steps - 1)):
+def _speed(runs: list[Run]) -> float:
+    """Steps a second of a few steps of each; of the first, which also sets up the device, if it is the only one."""
+    for length in (1, min(TRIED_STEPS, runs[0].steps - 1)):
         start = perf_counter()
         if length:
-            run.advance(length)
-            speed = run.width * length / (perf_counter() - start)
+            abreast.advance(runs, length)
+            speed = len(runs) * runs[0].width * length / (perf_counter() - start)
     return speed
 
 
@@ -246,20 +247,29 @@ def _start(job: Job) -> _Started:
         copies = (
             chains * recovery.COPIES * memory.size(shapes[0]) if job.settings.step_halvings else 0
         )
-        needed = chains * memory.size(shapes)
+        needed, threads = chains * memory.size(shapes) + copies, 1
         if fleet.width(chains, job.places) == 1:
             program = chain.compiled(*arguments, shapes)
             answer = chains * _answer_bytes(shapes[1], steps)
-            needed = memory.needed(program, shapes, chains, answer)
+            for threads in range(_threads(job), 0, -1):  # fewer take longer, and less memory
+                needed = memory.needed(program, shapes, chains, answer, threads) + copies
+                if available is None or needed <= available:
+                    break
         seconds = perf_counter() - start
-        needed += copies
         memory.require(needed, available, job.problem.image_shape[:-1])
         with memory.exhaustion_told(needed, available):
             runs = [
                 chain.start(*arguments, steps, job.stored, key, number) for number in range(chains)
             ]
             runs = fleet.side_by_side(runs, job.places)
-    return _Started(runs, needed, available, seconds)
+    return _Started(runs, threads, needed, available, seconds)
+
+
+def _threads(job: Job) -> int:
+    """How many chains may go at once on one device; those of a fixed length go one after another."""
+    if job.resolved.target_mcse is None:
+        return 1
+    return abreast.most(job.resolved.chains, job.places[0])
 
 
 def _answer_bytes(kept: chain.Kept, steps: int) -> int:

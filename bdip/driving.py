@@ -16,11 +16,11 @@ CONTROL_C, OUT_OF_TIME = "SIGINT", "time limit"
 Callback = Callable[[Progress], Any]
 
 
-def course_of(runs: list[Run], settings: Resolved) -> Fixed | Converging:
-    """How the chains are driven: a fixed length, or until their mean is known well enough."""
+def course_of(runs: list[Run], settings: Resolved, threads: int = 1) -> Fixed | Converging:
+    """How the chains are driven: a fixed length, or until their mean is known well enough, so many at once."""
     if settings.target_mcse is None or settings.target_rhat is None:
         return Fixed(runs)
-    return Converging(runs, settings.target_mcse, settings.target_rhat, settings.warmup)
+    return Converging(runs, settings.target_mcse, settings.target_rhat, settings.warmup, threads)
 
 
 class Drive:
@@ -77,7 +77,8 @@ class Drive:
     def _show(self, run: Run, progress: Progress) -> None:
         done = sum(each.width * each.done for each in self.course.runs)
         phase = "warm-up" if progress.warming_up else "sampling"
-        self.bar.update(done, phase, progress.chi2, run.width * progress.steps_per_second)
+        speed = self.course.threads * run.width * progress.steps_per_second
+        self.bar.update(done, phase, progress.chi2, speed)
 
     def _call(self, callback: Callback | None, progress: Progress) -> str | None:
         """The user's own look; an error of theirs is raised when what there is has been kept."""

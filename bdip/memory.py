@@ -128,10 +128,10 @@ def least(generator: Generator, grid: Sequence[int]) -> int:
     return residuals * pixels // math.prod(shape)
 
 
-def needed(program: Compiled, shapes: Tree, chains: int, answer: int) -> int:
+def needed(program: Compiled, shapes: Tree, chains: int, answer: int, threads: int = 1) -> int:
     """Bytes at the peak of a run of `chains` chains with arrays of these `shapes`.
 
-    One chain moves while the others wait. On a CPU, where the host's memory is the device's, the
+    So many chains as `threads` move while the others wait. On a CPU, where the host's memory is the device's, the
     `answer` is put together in what the program no longer uses.
     """
     found: Any = program.memory_analysis()
@@ -140,7 +140,7 @@ def needed(program: Compiled, shapes: Tree, chains: int, answer: int) -> int:
     held = found.argument_size_in_bytes + (chains - 1) * size(shapes)
     working = found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
     on_host = jax.default_backend() == "cpu"
-    return int(held + max(working, answer if on_host else 0))
+    return int(held + max(threads * working, answer if on_host else 0))
 
 
 def size(tree: Tree) -> int:

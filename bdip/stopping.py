@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bdip import abreast
 from bdip.chain import STORES, Progress, Run, kept_steps
 from bdip.diagnostics import chi2_blocks, mixing_numbers, relative_chi2
 from bdip.diagnostics.chi2 import Blocks
@@ -42,6 +43,8 @@ class Judgement(NamedTuple):
 
 class Fixed:
     """Chains of a length fixed beforehand, one after another."""
+
+    threads = 1
 
     def __init__(self, runs: list[Run]) -> None:
         self.runs = runs
@@ -86,6 +89,7 @@ class Converging:
     chains, is in STATE: a run can be cut anywhere and go on.
 
     warmup: steps before the first kept one; None while that is to be found.
+    threads: chains that go at once.
     looked: looks taken at a warm-up whose end is to be found.
     look: kept steps at the next look; None before the end of the warm-up.
     ended: whether there are no more steps to do.
@@ -94,9 +98,15 @@ class Converging:
     STATE = ("warmup", "looked", "look", "ended", "reached")
 
     def __init__(
-        self, runs: list[Run], target_mcse: float, target_rhat: float, warmup: int | None
+        self,
+        runs: list[Run],
+        target_mcse: float,
+        target_rhat: float,
+        warmup: int | None,
+        threads: int = 1,
     ) -> None:
         self.runs = runs
+        self.threads = threads
         self.target = Judgement(target_mcse, target_rhat)
         self.warmup = warmup
         self.looked = 0
@@ -110,9 +120,7 @@ class Converging:
         """Advance all chains to their end, yielding after each block of `length` steps."""
         while not self.ended:
             step = self._next()
-            for run in self.runs:
-                for progress in run.blocks(length, until=step):
-                    yield run, progress
+            yield from abreast.blocks(self.runs, self.threads, length, step)
             self._decide(step)
 
     @property

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bdip"
 # Module or sub-package of bdip -> what it may import of bdip. An entry "networks" covers all that
 # is in it; "networks.base" only that file. Within a sub-package imports are free.
 HELPERS = "_version types trees files lock errors compiling cache"
-ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet stopping checkpoint recovery keeping driving"
+ENGINE = "operators networks samplers moments diagnostics noise likelihood given_noise settings problem potential chain fleet abreast stopping checkpoint recovery keeping driving"
 MAY_IMPORT = {
     # 0: small type and pytree helpers
     "_version": "",
@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "chain": f"{HELPERS} potential problem likelihood networks.base samplers.base moments",
     "memory": f"{HELPERS} networks.base",
     "fleet": f"{HELPERS} chain networks.base samplers.base problem settings",
-    "stopping": f"{HELPERS} chain diagnostics",
+    "abreast": f"{HELPERS} chain",
+    "stopping": f"{HELPERS} chain abreast diagnostics",
     "checkpoint": HELPERS,
     "recovery": f"{HELPERS} chain stopping",
     "keeping": f"{HELPERS} chain stopping checkpoint recovery",

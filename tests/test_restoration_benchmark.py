@@ -127,7 +127,9 @@ def test_margins_are_between_runs_of_one_picture_and_seed():
     ]  # fmt: skip
     assert restoration.gains(rows, "bdip", "TV") == [1, 3]
     # the mean of 1 and 3, and √2 over √2, its standard error
-    assert "| text, cpu 64 | bdip | TV | +2.00 ± 1.00 | +1.00 | +3.00 |" in restoration.margins(rows)
+    assert "| text, cpu 64 | bdip | TV | +2.00 ± 1.00 | +1.00 | +3.00 |" in restoration.margins(
+        rows
+    )
     # rows of before do not have it
     assert restoration.gains(rows, "bdip", "TV", "psnr_filled") == [5]
     assert "| text, cpu 64, data put back | bdip | TV | +5.00 " in restoration.margins(rows)
