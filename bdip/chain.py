@@ -190,15 +190,9 @@ class Run:
         length = min(length, BLOCK_CAPACITY, self.steps - self.done)
         trace = self._move(length)
         self.traces.append(trace)
-        self.require_finite()
+        for chain, energies in enumerate(np.atleast_2d(trace.energy), self.chain):
+            _require_finite(energies, self.done - length, chain)
         return trace
-
-    def require_finite(self) -> None:
-        """Raise DivergedError where the energy of the last block is not."""
-        for trace in self.traces[-1:]:
-            first = self.done - trace.energy.shape[-1]
-            for chain, energies in enumerate(np.atleast_2d(trace.energy), self.chain):
-                _require_finite(energies, first, chain)
 
     def blocks(self, length: int | None = None, until: int | None = None) -> Iterator[Progress]:
         """Advance to the end, or to step `until`, yielding after each block of `length` steps.

@@ -27,7 +27,7 @@ class Copy(NamedTuple):
 class Recovery:
     """Copies of each chain's state, BLOCK_CAPACITY steps apart, and the ways back to them.
 
-    `most` is how often the chains may go back, all together; `went_back` tells each time, in JSON
+    `most` is how often the step may be halved; `went_back` tells of each chain that went back, in JSON
     types. What is kept of a chain that goes back is forgotten: it was drawn with another step size.
     Without a block length of the user's, chains come by every multiple of BLOCK_CAPACITY, so that the clock
     does not change where they go back to.
@@ -42,7 +42,7 @@ class Recovery:
 
     def note(self, run: Run) -> None:
         """Keep a copy of the run's state, where one is due and the chain can still go back."""
-        if len(self.went_back) == self.most:
+        if self.course.halvings == self.most:
             return
         copies = self.copies[self._place(run)]
         if run.done == run.steps:
@@ -52,27 +52,33 @@ class Recovery:
             del copies[:-COPIES]
 
     def go_back(self, error: DivergedError) -> None:
-        """Let the chain that diverged go back and on with half the step, and say so.
+        """Let the chains that diverged go back and on with half the step, and say so.
 
         Raises the error, with how often that was tried, where it is tried often enough, or where no
         step would be left to keep.
         """
-        run = next(run for run in self.course.runs if _broken(run))
-        copies = self.copies[self._place(run)]
-        if len(self.went_back) >= self.most or not copies:
-            tried = len(self.went_back)
+        broken = [run for run in self.course.runs if _broken(run)]
+        tried = self.course.halvings
+        if tried >= self.most or not all(self.copies[self._place(run)] for run in broken):
             halved = f" It was halved {tried} time{'s' * (tried > 1)} already." if tried else ""
             raise DivergedError(f"{error}{halved}") from error
+        for run in broken:
+            self._return(run)
+        for run in self.course.moved_with(broken[0]):
+            run.halve_step()
+        if not self.course.start_again(broken[0]):
+            raise DivergedError(f"{error} No step is left to keep after a smaller one.") from error
+        for event in self.went_back[-len(broken) :]:
+            warnings.warn(event["told"], DivergedWarning, stacklevel=2)
+
+    def _return(self, run: Run) -> None:
+        """Go back to the older copy, and note it."""
+        copies = self.copies[self._place(run)]
         del copies[1:]
         back = copies[0]
         event = {"chain": run.chain, "diverged_at": _diverged_at(run), "back_to": back.step}
         self.went_back.append(event | {"told": told(event)})
         run.return_to(back.step, copied(back.state))
-        for each in self.course.moved_with(run):
-            each.halve_step()
-        if not self.course.start_again(run):
-            raise DivergedError(f"{error} No step is left to keep after a smaller one.") from error
-        warnings.warn(told(event), DivergedWarning, stacklevel=2)
 
     def _place(self, run: Run) -> int:
         return next(place for place, each in enumerate(self.course.runs) if each is run)

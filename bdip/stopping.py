@@ -64,6 +64,11 @@ class Fixed:
         """What the run's record says of it, in JSON types; the warm-up of a chain that went back is longer."""
         return {"warmup": max(int(run.plan.warmup) for run in self.runs)}
 
+    @property
+    def halvings(self) -> int:
+        """How often the step size of a chain was halved, all together."""
+        return sum(run.halvings for run in self.runs)
+
     def moved_with(self, run: Run) -> list[Run]:
         """The chains that share their step size with `run`."""
         return [run]
@@ -151,6 +156,11 @@ class Converging:
         self.judgement = state["judgement"] and Judgement(*state["judgement"])
         self.reached = self.ended and self._good_enough()
         self.ended = self.ended and (self.reached or self.done >= self.budget)
+
+    @property
+    def halvings(self) -> int:
+        """How often the step size of all chains was halved."""
+        return self.runs[0].halvings
 
     def moved_with(self, run: Run) -> list[Run]:
         """The chains that share their step size with `run`: all of them, for they go in step."""

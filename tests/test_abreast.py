@@ -128,9 +128,16 @@ def test_one_that_diverges_lets_the_others_come_as_far_as_they_were_to(monkeypat
     with pytest.raises(DivergedError, match="chain 0 became infinite or NaN at step 6"):
         list(abreast.blocks(runs, 2, 5, 20))
     assert [each.done for each in runs] == [10, 20, 10, 20]
-    runs[0].return_to(0, runs[0].state)
-    with pytest.raises(DivergedError, match="chain 2 became infinite or NaN at step 8"):
-        list(abreast.blocks(runs, 2, 5, 20))
+
+
+@pytest.mark.filterwarnings("ignore::bdip.recovery.DivergedWarning")
+def test_all_chains_that_diverge_before_they_are_looked_at_take_one_halving(monkeypatch, cores):
+    cores(2)
+    broken(monkeypatch, dict.fromkeys(range(4), 250))
+    found = run(settings=bdip.Settings(step_halvings=1))
+    assert found.complete
+    assert [event["chain"] for event in found.settings["went_back"]] == [0, 1, 2, 3]
+    np.testing.assert_allclose(found.trace["step_size"][:, -1], 1e-3 / 2, rtol=1e-6)
 
 
 def test_memory_that_is_short_is_for_fewer_chains_at_once(cores, monkeypatch):

@@ -125,7 +125,7 @@ def test_a_run_that_is_interrupted_in_the_warm_up_has_the_mean_of_the_chains_las
 
     def look(progress):
         last[progress.chain] = np.array(progress.image)[..., 0]
-        if len(last) == 3:  # the fourth chain has done nothing yet
+        if len(last) == 4:  # in threads all have moved before the first is looked at
             raise KeyboardInterrupt
 
     found = run(callback=look)
