@@ -57,8 +57,8 @@ def blocks(
 ) -> Iterator[tuple[Run, Progress]]:
     """Advance all runs to step `until`, so many at once, yielding after each block of each.
 
-    One that diverges lets the others come to `until`, or diverge, before the first DivergedError is raised: where they are then
-    depends neither on the clock nor on the threads.
+    One that diverges lets the others come to `until`, or diverge, before the first DivergedError is raised: where they
+    are then depends neither on the clock nor on the threads.
     """
     under_way = [(run, run.blocks(length, until)) for run in runs]
     errors = []

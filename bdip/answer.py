@@ -30,9 +30,7 @@ def assemble(
     outcomes = [each for each in outcomes if float(each.kept.moments.weight) > 0] or outcomes
     merged = reduce(moments.merge, (each.kept.moments for each in outcomes))
     mean, std = merged.mean, np.full(merged.mean.shape, np.nan)
-    if (
-        float(merged.weight) == 0
-    ):  # stopped in the warm-up: the chains' last images are the best there is
+    if float(merged.weight) == 0:  # stopped in the warm-up: the last images are the best there is
         mean = np.mean([each.kept.image for each in outcomes], axis=0)
     elif runs[0].sampler.uncertain:  # a descent has no spread to speak of
         std = np.sqrt(moments.variance(merged))

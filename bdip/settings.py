@@ -40,8 +40,8 @@ class Settings:
     warmup: steps before the first kept one. By default 40 % of a given number of `steps`; where the chain ends by
         itself, until χ² and energy are stationary, and as long again to cool; none for descents.
     draws: thinned draws of each chain stored for quantiles and diagnostics, evenly spaced after the warm-up; by
-        default 100, or in a run that ends by itself 100 of all chains together. The mean and the standard deviation use *every* kept step, whatever this
-        is: all after the warm-up, or the last one of each cycle of `mclmc`.
+        default 100, or in a run that ends by itself 100 of all chains together. The mean and the standard deviation
+        use *every* kept step, whatever this is: all after the warm-up, or the last one of each cycle of `mclmc`.
     draws_memory: bytes that the stored draws of all chains may take; fewer are stored rather than
         more used.
     output_average: factor β of an exponential average of the outputs, as users of the Deep Image
