@@ -111,8 +111,8 @@ def sample(
             end by themselves, and 1 of a fixed length.
         seed: the same seed gives the same answer on the same machine.
         devices: where the chains run, side by side, one a device: how many of JAX's local devices,
-            or which. All of them by default, or JAX's default device where you have set one. It
-            does not change the draws.
+            or which. All of them by default, or JAX's default device where you have set one. On a CPU
+            chains that end by themselves go at once, a thread a core. None of it changes the draws.
         progress: show a progress bar with step, speed, χ² and time left.
         callback: called between blocks of steps with a `bdip.Progress`, for each chain under way.
         time_limit: seconds, after which what there is is returned, marked incomplete.
