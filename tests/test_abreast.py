@@ -24,8 +24,8 @@ def cores(monkeypatch):
 
 def run(**options):
     plain = {
-        "generator": Perceptron(), "sampler": Sgld(Constant(1e-3)), "noise_std": 0.3,
-        "data_range": (0, 1), "max_steps": 2400, "target_mcse": 1e-3, "progress": False,
+        "generator": Pixels(), "sampler": Sgld(Constant(0.01)), "noise_std": 0.3,
+        "data_range": (0, 1), "max_steps": 2000, "target_mcse": 1e-3, "progress": False,
     }  # fmt: skip
     return bdip.sample(IMAGE, **{**plain, **options})
 
@@ -53,7 +53,7 @@ def test_threads_change_no_bit_and_compile_nothing_again(cores):
     answers = []
     for count in (1, 2, 4):
         cores(count)
-        answers.append(run(generator=CountingPixels()))
+        answers.append(run(generator=CountingPixels(), max_steps=1200))
         if count == 1:
             traces = len(CountingPixels.traces)
     assert len(CountingPixels.traces) == traces
@@ -137,7 +137,7 @@ def test_all_chains_that_diverge_before_they_are_looked_at_take_one_halving(monk
     found = run(settings=bdip.Settings(step_halvings=1))
     assert found.complete
     assert [event["chain"] for event in found.settings["went_back"]] == [0, 1, 2, 3]
-    np.testing.assert_allclose(found.trace["step_size"][:, -1], 1e-3 / 2, rtol=1e-6)
+    np.testing.assert_allclose(found.trace["step_size"][:, -1], 0.01 / 2, rtol=1e-6)
 
 
 def test_memory_that_is_short_is_for_fewer_chains_at_once(cores, monkeypatch):
