@@ -4,21 +4,13 @@ A small image does not keep the cores busy that a step is cut up for: two chains
 time than one (docs/decisions/0046). Each takes the very steps that it takes alone.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
 
+from bdip.cache import cores
 from bdip.chain import DivergedError, Progress, Run
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def most(chains: int, device: jax.Device) -> int:
@@ -26,7 +18,7 @@ def most(chains: int, device: jax.Device) -> int:
 
     One, too, within `jax.default_device(...)` and its like, which other threads do not see: they would compile again.
     """
-    if device.platform != "cpu" or chains == 1 or cores() == 1 or not _threads_are_alike():
+    if device.platform != "cpu" or chains == 1 or cores() <= 1 or not _threads_are_alike():
         return 1
     return min(chains, cores())
 
@@ -61,7 +53,7 @@ def blocks(
     are then depends neither on the clock nor on the threads.
     """
     under_way = [(run, run.blocks(length, until)) for run in runs]
-    errors = []
+    errors: list[DivergedError] = []
     with ThreadPoolExecutor(threads) as pool:
         side_by_side = pool.map if threads > 1 else map
         while under_way:

@@ -152,15 +152,15 @@ def _machine() -> str:
 
     A home may be shared by machines of several kinds, and XLA compiles work in as many parts as there are threads.
     """
-    words = [platform.system(), platform.machine(), platform.processor(), f"threads {_threads()}"]
+    words = [platform.system(), platform.machine(), platform.processor(), f"threads {cores()}"]
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         words += [line for line in lines if line.startswith(("model name", "flags", "Features"))]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
 
 
-def _threads() -> int:
-    """How many XLA takes: what NPROC says, else one for each core that the process may use."""
+def cores() -> int:
+    """How many XLA takes: what NPROC says, else each that the process may use."""
     given = os.environ.get("NPROC", "")
     if given.isdecimal():
         return int(given)

@@ -1,7 +1,6 @@
 """What every benchmark writes down beside its figures."""
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import jax
 
 import bdip
+from bdip.cache import cores
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -61,7 +61,7 @@ def surroundings() -> dict[str, Any]:
         "jax": jax.__version__,
         "python": platform.python_version(),
         "device": jax.devices()[0].device_kind,
-        "machine": f"{platform.machine()}, {_cores()} cores",
+        "machine": f"{platform.machine()}, {cores()} cores",
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -69,7 +69,3 @@ def surroundings() -> dict[str, Any]:
 def _git(*words: str) -> str:
     command = ["git", "-C", str(Path(__file__).parent), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0

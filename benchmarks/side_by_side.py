@@ -15,6 +15,7 @@ import numpy as np
 
 import bdip
 from bdip import abreast
+from bdip.cache import cores
 from benchmarks import images, record
 
 STEPS = {32: 2400, 64: 2400, 96: 1200, 128: 800, 256: 240}  # of all four chains, by pixels a side
@@ -69,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pixels", nargs="+", type=int, default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=min(4, abreast.cores()))
+    parser.add_argument("--threads", type=int, default=min(4, cores()))
     parser.add_argument("--name", default="side-by-side", help="of the file in results/")
     options = parser.parse_args()
     print(HEADER, flush=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bdip
-from bdip import abreast, api, chain
+from bdip import abreast, api, cache, chain
 from bdip.chain import DivergedError
 from bdip.samplers import Constant, Sgld
 from tests.fakes import CountingPixels, Perceptron, Pixels, unit_problem
@@ -31,7 +31,7 @@ def run(**options):
 
 
 def test_cores_are_those_that_the_process_may_use():
-    assert abreast.cores() >= 1
+    assert cache.cores() >= 1
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,13 @@ def test_cores_are_those_that_the_process_may_use():
 def test_a_thread_a_core_for_as_many_chains_as_there_are(cores, count, chains, threads):
     cores(count)
     assert abreast.most(chains, CPU) == threads
+
+
+def test_no_more_chains_go_at_once_than_xla_may_have_threads(monkeypatch):
+    monkeypatch.setenv("NPROC", "1")
+    assert abreast.most(4, CPU) == 1
+    monkeypatch.setenv("NPROC", "3")
+    assert abreast.most(4, CPU) == 3
 
 
 def test_within_what_other_threads_do_not_see_chains_take_turns(cores):
@@ -107,11 +114,11 @@ def broken(monkeypatch, at):
 @pytest.mark.parametrize("at", [{1: 430}, {0: 300, 2: 310}, {3: 90}])
 def test_chains_that_diverge_go_back_alike_in_threads_and_in_turns(monkeypatch, cores, at):
     answers = []
-    for count, block in ((1, None), (2, None), (4, None)):
+    for count in (1, 2, 4):
         with monkeypatch.context() as patch:
             cores(count)
             broken(patch, at)
-            answers.append(run(settings=bdip.Settings(block=block)))
+            answers.append(run())
     assert len(answers[0].settings["went_back"]) == len(at)
     for other in answers[1:]:
         assert answers[0].settings["went_back"] == other.settings["went_back"]
